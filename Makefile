@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+.PHONY: help install demo down test lint bench clean
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+help:
+	@echo "make demo     install, train on real digits, serve the model, ask it"
+	@echo "make down     stop everything the demo started"
+	@echo "make test     install, then lint, types, import rules and all tests"
+	@echo "make lint     lint, types and import rules alone"
+	@echo "make bench    measure the first minutes, as a user sees them"
+	@echo "make install  .venv with the locked dependencies and this checkout"
+	@echo "make clean    remove .venv, caches and build outputs"
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@.ci/install
+
+demo: $(STAMP)
+	@$(BIN)/python examples/digits/demo.py
+
+down: $(STAMP)
+	@$(BIN)/journeyman down --yes
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest -q --durations=10
+
+bench: $(STAMP)
+	@$(BIN)/python benchmarks/first_light.py
+
+clean:
+	rm -rf .venv build dist src/*.egg-info .demo
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

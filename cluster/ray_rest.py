@@ -1,0 +1,216 @@
+"""Ray over HTTP: jobs, code packages, nodes and the configuration of Serve, all on the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import orjson
+
+from journeyman.cluster.capacity import Capacity, Growth, Node, Occupant
+from journeyman.errors import NotFoundError, RefusedError, UnreachableError
+
+_USEFUL = ("CPU", "GPU", "memory")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayJob:
+    """What Ray Jobs knows of one submission."""
+
+    submission_id: str
+    status: str
+    """PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED."""
+    message: str
+    exit_code: int | None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("STOPPED", "SUCCEEDED", "FAILED")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replica:
+    """One replica of a service as Serve's controller tells it."""
+
+    replica_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """One Serve application: a service of ours."""
+
+    name: str
+    status: str
+    """NOT_STARTED, DEPLOYING, DEPLOY_FAILED, RUNNING, UNHEALTHY or DELETING."""
+    message: str
+    """Serve's own, and those of its deployments, which tell the cause."""
+    replicas: tuple[Replica, ...]
+    target_replicas: int
+    held: Mapping[str, float]
+    config: Mapping[str, Any]
+    """As it was PUT; empty where Serve keeps none."""
+
+
+class Ray:
+    """A client of one Ray cluster's dashboard. Threads may share it.
+
+    Raises UnreachableError where it does not answer, NotFoundError and RefusedError where it says no.
+    """
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=httpx.Timeout(30, connect=5))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def version(self) -> dict[str, str]:
+        """Ray's version and the name of its session, which changes when the head restarts."""
+        body: dict[str, str] = self._json("GET", "/api/version")
+        return body
+
+    # -- nodes ---------------------------------------------------------------------------------------
+
+    def capacity(self, growth: tuple[Growth, ...], applications: tuple[Application, ...]) -> Capacity:
+        """What the nodes hold, and who holds it."""
+        status = self._json("GET", "/api/cluster_status")["data"].get("clusterStatus") or {}
+        usage: Mapping[str, Any] = (status.get("loadMetricsReport") or {}).get("usageByNode") or {}
+        nodes = []
+        for node in self._json("GET", "/api/v0/nodes")["data"]["result"]["result"]:
+            if node["state"] != "ALIVE":
+                continue
+            total = {k: float(v) for k, v in node["resources_total"].items() if _useful(k)}
+            used = usage.get(node["node_id"], {})
+            free = {k: v - float(used[k][0]) if k in used else v for k, v in total.items()}
+            nodes.append(Node(total=total, free=free))
+        occupants = tuple(
+            Occupant(name=a.name, replicas=len(a.replicas), held=a.held) for a in applications if a.held
+        )
+        return Capacity(nodes=tuple(nodes), growth=growth, occupants=occupants)
+
+    def metrics_urls(self) -> list[str]:
+        """Where each node exports its Prometheus metrics."""
+        summary = self._json("GET", "/nodes?view=summary")["data"]["summary"]
+        urls = []
+        for node in summary:
+            raylet = node.get("raylet") or {}
+            if raylet.get("state") == "ALIVE" and raylet.get("metricsExportPort"):
+                urls.append(f"http://{node['ip']}:{raylet['metricsExportPort']}/metrics")
+        return urls
+
+    # -- jobs ----------------------------------------------------------------------------------------
+
+    def jobs(self) -> dict[str, RayJob]:
+        """By submission id."""
+        jobs = {}
+        for body in self._json("GET", "/api/jobs/"):
+            if submission_id := body.get("submission_id"):
+                jobs[submission_id] = RayJob(
+                    submission_id=submission_id,
+                    status=body["status"],
+                    message=body.get("message") or "",
+                    exit_code=body.get("driver_exit_code"),
+                )
+        return jobs
+
+    def submit(
+        self, submission_id: str, entrypoint: str, runtime_env: Mapping[str, Any], metadata: Mapping[str, str]
+    ) -> None:
+        """Raises RefusedError where the id was submitted before."""
+        body = {
+            "submission_id": submission_id,
+            "entrypoint": entrypoint,
+            "runtime_env": runtime_env,
+            "metadata": metadata,
+        }
+        self._json("POST", "/api/jobs/", json=body)
+
+    def stop(self, submission_id: str) -> None:
+        self._json("POST", f"/api/jobs/{submission_id}/stop")
+
+    def job_logs(self, submission_id: str) -> str:
+        return str(self._json("GET", f"/api/jobs/{submission_id}/logs")["logs"])
+
+    # -- code ----------------------------------------------------------------------------------------
+
+    def has_package(self, name: str) -> bool:
+        try:
+            self._send("GET", f"/api/packages/gcs/{name}")
+        except NotFoundError:
+            return False
+        return True
+
+    def upload_package(self, name: str, content: bytes) -> None:
+        self._send("PUT", f"/api/packages/gcs/{name}", content=content)
+
+    # -- serve ---------------------------------------------------------------------------------------
+
+    def applications(self) -> tuple[Application, ...]:
+        body = self._json("GET", "/api/serve/applications/")
+        return tuple(_application(name, app) for name, app in (body.get("applications") or {}).items())
+
+    def put_applications(self, config: Mapping[str, Any]) -> None:
+        """Declarative for the whole cluster: an application missing from the body is deleted."""
+        self._send("PUT", "/api/serve/applications/", json=config)
+
+    # -- transport -----------------------------------------------------------------------------------
+
+    def _json(self, method: str, path: str, **kwargs: Any) -> Any:
+        return orjson.loads(self._send(method, path, **kwargs).content)
+
+    def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **kwargs)
+        except httpx.HTTPError as error:
+            raise UnreachableError(
+                f"Ray at {self.url} does not answer: {type(error).__name__}",
+                "`journeyman status` tells which part is down; `journeyman up` starts the local stack.",
+            ) from error
+        if answer.is_success:
+            return answer
+        if answer.status_code == 404:
+            raise NotFoundError(f"Ray at {self.url} knows nothing at {path}")
+        if answer.status_code in (401, 403):
+            raise RefusedError(
+                f"Ray at {self.url} wants another token ({answer.status_code})",
+                "Set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the cluster's token.",
+            )
+        lines = answer.text.strip().splitlines() or [""]
+        raise RefusedError(
+            f"Ray at {self.url} refused {method} {path} ({answer.status_code}): {lines[-1][:400]}"
+        )
+
+
+def _useful(resource: str) -> bool:
+    return resource in _USEFUL or resource.startswith("accelerator_type:")
+
+
+def _application(name: str, body: Mapping[str, Any]) -> Application:
+    replicas: list[Replica] = []
+    held: dict[str, float] = {}
+    target = 0
+    messages = [body.get("message") or ""]
+    for deployment in (body.get("deployments") or {}).values():
+        options = (deployment.get("deployment_config") or {}).get("ray_actor_options") or {}
+        amounts = {"CPU": float(options.get("num_cpus") or 0), "GPU": float(options.get("num_gpus") or 0)}
+        messages.append(deployment.get("message") or "")
+        target += int(deployment.get("target_num_replicas") or 0)
+        for replica in deployment.get("replicas") or []:
+            replicas.append(Replica(replica_id=replica["replica_id"], state=replica["state"]))
+            if replica["state"] in ("RUNNING", "UPDATING", "STOPPING"):
+                for key, amount in amounts.items():
+                    if amount:
+                        held[key] = held.get(key, 0) + amount
+    return Application(
+        name=name,
+        status=body["status"],
+        message="\n".join(filter(None, messages)),
+        replicas=tuple(replicas),
+        target_replicas=target,
+        held=held,
+        config=body.get("deployed_app_config") or {},
+    )

@@ -1,0 +1,126 @@
+"""Where things are: the home folder, the servers to talk to, tokens and secrets.
+
+The environment wins over what the local stack wrote down, and its variables keep their owners' names:
+MLFLOW_TRACKING_URI (with MLFLOW_TRACKING_USERNAME, _PASSWORD, _TOKEN), RAY_ADDRESS, RAY_AUTH_TOKEN,
+RAY_AUTH_TOKEN_PATH. JOURNEYMAN_HOME moves the home folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from journeyman.cluster.capacity import Growth
+from journeyman.errors import NotFoundError, StackDownError, UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The servers one process of Journeyman talks to."""
+
+    home: Path
+    cluster: str
+    """Whose records are ours: written on every job and service, read by one control."""
+    mlflow_url: str
+    ray_url: str
+    """Ray's dashboard, which carries the REST APIs of Ray Jobs and Ray Serve."""
+    ray_token: str | None = field(repr=False)
+    serve_url: str
+    """Where services answer: `<serve_url>/<name>`."""
+    growth: tuple[Growth, ...] = ()
+    """What the cluster's autoscaler may add; nothing on the local stack."""
+
+
+def home_folder(environ: Mapping[str, str]) -> Path:
+    configured = environ.get("JOURNEYMAN_HOME")
+    return Path(configured).expanduser().absolute() if configured else Path.home() / ".journeyman"
+
+
+def endpoints_file(home: Path) -> Path:
+    """What the local stack wrote down about where its parts listen."""
+    return home / "endpoints.json"
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Raises StackDownError when neither the environment nor a stack says where the servers are."""
+    home = home_folder(environ)
+    written: dict[str, Any] = {}
+    if endpoints_file(home).exists():
+        written = json.loads(endpoints_file(home).read_text())
+    mlflow_url = environ.get("MLFLOW_TRACKING_URI") or written.get("mlflow_url")
+    ray_url = environ.get("RAY_ADDRESS") or written.get("ray_url")
+    if not mlflow_url or not ray_url:
+        raise StackDownError(
+            f"no stack is running (home folder {home})",
+            "Start one with `journeyman up`, or set MLFLOW_TRACKING_URI and RAY_ADDRESS=http://<head>:8265.",
+        )
+    for name, url in (("MLFLOW_TRACKING_URI", mlflow_url), ("RAY_ADDRESS", ray_url)):
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(
+                f"{name} is {url!r}, which is no http address",
+                "Journeyman talks to MLflow's server and to Ray's dashboard, such as http://127.0.0.1:8265.",
+            )
+    return Settings(
+        home=home,
+        cluster=written.get("cluster", ray_url),
+        mlflow_url=mlflow_url,
+        ray_url=ray_url,
+        ray_token=_ray_token(environ, home),
+        serve_url=written.get("serve_url", ""),
+        growth=tuple(Growth(total=g["total"], nodes=g["nodes"]) for g in written.get("growth", [])),
+    )
+
+
+def ray_token_file(home: Path) -> Path:
+    return home / "ray_token"
+
+
+def _ray_token(environ: Mapping[str, str], home: Path) -> str | None:
+    if token := environ.get("RAY_AUTH_TOKEN"):
+        return token
+    path = Path(environ.get("RAY_AUTH_TOKEN_PATH") or ray_token_file(home))
+    return path.read_text().strip() if path.exists() else None
+
+
+# -- secrets -----------------------------------------------------------------------------------------
+
+
+def secrets_file(home: Path) -> Path:
+    """One JSON object, name to value, readable by its owner alone."""
+    return home / "secrets.json"
+
+
+def read_secrets(home: Path) -> dict[str, str]:
+    path = secrets_file(home)
+    if not path.exists():
+        return {}
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise UsageError(
+            f"{path} can be read by others than its owner",
+            f"Close it with `chmod 600 {path}`, then try again.",
+        )
+    secrets: dict[str, str] = json.loads(path.read_text())
+    return secrets
+
+
+def write_secret(home: Path, name: str, value: str | None) -> None:
+    """Store a secret, or remove it where `value` is None."""
+    secrets = read_secrets(home)
+    if value is None:
+        if name not in secrets:
+            raise NotFoundError(f"no secret {name}", "`journeyman secret list` shows those there are.")
+        del secrets[name]
+    else:
+        secrets[name] = value
+    path = secrets_file(home)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    # Born closed: a file that is created open and closed later can be read in between.
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(secrets, file)
+    partial.replace(path)

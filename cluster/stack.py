@@ -1,0 +1,289 @@
+"""The local stack as a whole: MLflow, a Ray head and control, started, watched and stopped together."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from journeyman.cluster.parts import (
+    PART_NAMES,
+    SUPERVISOR,
+    control_heartbeat_file,
+    log_file,
+    mlflow_url,
+    ray_folder,
+    ray_url,
+    serve_url,
+)
+from journeyman.cluster.plan import Plan, make_plan, read_plan, this_machine, write_plan
+from journeyman.cluster.processes import MARK, OwnedProcess, end_processes, mark_of, owned_processes
+from journeyman.cluster.settings import ray_token_file
+from journeyman.cluster.supervisor import FAILED_AFTER, PartState, read_state, state_file
+from journeyman.errors import StackError
+
+START_LIMIT_S = 180.0
+STOP_GRACE_S = 4.0
+"""How long jobs may write down what they have, and MLflow may finish what it answers."""
+POLL_S = 0.2
+LOG_TAIL_LINES = 15
+
+Report = Callable[[str, str], None]
+"""Told of progress: the part (or "stack") and what there is to say of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    mlflow_url: str
+    ray_url: str
+    serve_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartStatus:
+    name: str
+    state: str
+    """starting, up, restarting, failed (dies again and again) or down."""
+    reason: str
+    """What is wrong or was, in words; empty where there is nothing to say."""
+    url: str
+    pid: int | None
+    since_s: float | None
+    """Epoch seconds: since when it answers, or runs where it does not answer yet."""
+    restarts: int
+    log: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackStatus:
+    running: bool
+    """Whether there is a supervisor that keeps the parts up."""
+    cluster: str
+    parts: tuple[PartStatus, ...]
+    logical_cpus: int
+    notes: tuple[str, ...]
+
+
+def start(home: Path, report: Report, names: tuple[str, ...] = PART_NAMES) -> Endpoints:
+    """Start the stack, or join the one there is, and wait until every part answers.
+
+    Interrupted, it leaves the stack starting. Raises StackError when a part keeps dying or does not answer in
+    time; a stack that this very call started is then stopped again, one that was there is left alone.
+    """
+    with _lock(home):
+        plan = read_plan(home)
+        joins = plan is not None and _supervised(plan.cluster)
+        if plan is not None and joins:
+            report("stack", "is running already")
+        else:
+            if plan is not None and _end_stack(home, plan.cluster):
+                report("stack", "ended what was left of a stack whose supervisor is gone")
+            plan = _launch(home, plan, names)
+            for note in plan.notes:
+                report("stack", note)
+    if trouble := _trouble_until_up(home, plan.cluster, report):
+        if not joins:
+            stop(home)
+        raise trouble
+    return Endpoints(
+        mlflow_url=mlflow_url(plan.ports), ray_url=ray_url(plan.ports), serve_url=serve_url(plan.ports)
+    )
+
+
+def stop(home: Path) -> int:
+    """End the stack's processes, and no others; how many there were. The cluster and its ports are kept.
+
+    Raises StackError where one does not end.
+    """
+    with _lock(home):
+        plan = read_plan(home)
+        if plan is None:
+            return 0
+        ended = _end_stack(home, plan.cluster)
+        state_file(home).unlink(missing_ok=True)
+        control_heartbeat_file(home).unlink(missing_ok=True)
+        write_plan(home, plan, running=False)
+        return ended
+
+
+def observe(home: Path) -> StackStatus:
+    """How the stack is; changes nothing."""
+    plan = read_plan(home)
+    state = read_state(home)
+    supervised = plan is not None and _supervised(plan.cluster)
+    notes = list(plan.notes) if plan is not None and supervised else []
+    parts: tuple[PartStatus, ...] = ()
+    if plan is not None and state is not None:
+        left = (
+            set() if supervised else {each.process.pid for each in owned_processes(mark_of(plan.cluster, ""))}
+        )
+        parts = tuple(_part_status(part, supervised=supervised, left=left) for part in state.parts)
+        if not supervised:
+            notes.append(
+                "the supervisor is gone: `journeyman up` starts the stack anew, `journeyman down` clears up"
+            )
+    return StackStatus(
+        running=supervised,
+        cluster=plan.cluster if plan is not None else "",
+        parts=parts,
+        logical_cpus=this_machine().logical_cpus,
+        notes=tuple(notes),
+    )
+
+
+def _part_status(part: PartState, *, supervised: bool, left: set[int]) -> PartStatus:
+    alive = supervised or part.pid in left
+    unsupervised = "runs, but nobody restarts it" if alive else "ended, and nobody restarts it"
+    return PartStatus(
+        name=part.name,
+        state=part.state if alive else "down",
+        reason=part.reason if supervised else unsupervised,
+        url=part.url,
+        pid=part.pid if alive else None,
+        since_s=part.since if alive else None,
+        restarts=part.restarts,
+        log=part.log,
+    )
+
+
+# -- starting ------------------------------------------------------------------------------------------
+
+
+def _launch(home: Path, previous: Plan | None, names: tuple[str, ...]) -> Plan:
+    machine = this_machine()
+    plan = make_plan(previous, machine)
+    for folder in (home / "logs", home / "mlflow" / "artifacts", home / "runs"):
+        folder.mkdir(parents=True, exist_ok=True)
+    _prepare_ray_folder(home)
+    if not ray_token_file(home).exists():
+        with os.fdopen(os.open(ray_token_file(home), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+    state_file(home).unlink(missing_ok=True)
+    write_plan(home, plan, running=True)
+    with log_file(home, SUPERVISOR).open("ab") as log:
+        command = [str(machine.python), "-m", "journeyman.cluster.supervisor", str(home), *names]
+        subprocess.run(
+            command,
+            env={**os.environ, MARK: mark_of(plan.cluster, SUPERVISOR)},
+            cwd=home / "logs",
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Where it fails, those who wait for it find it gone, and its log tells why.
+            check=False,
+        )
+    return plan
+
+
+def _prepare_ray_folder(home: Path) -> None:
+    """Ours alone, as /tmp is everybody's; of earlier sessions only the last is kept, for its logs."""
+    folder = ray_folder(home)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise StackError(
+            f"{folder}, where Ray would keep its sessions, belongs to someone else",
+            "Have it removed, or move the home folder with JOURNEYMAN_HOME.",
+        )
+    for session in sorted(folder.glob("session_2*"))[:-1]:
+        shutil.rmtree(session, ignore_errors=True)
+    shutil.rmtree(folder / "ha", ignore_errors=True)
+    (folder / "ha").mkdir()
+    link = home / "logs" / "ray-session"
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder / "session_latest" / "logs")
+
+
+def _trouble_until_up(home: Path, cluster: str, report: Report) -> StackError | None:
+    """Wait until every part is up (None), or until there is something that waiting will not cure."""
+    began = time.monotonic()
+    said: dict[str, tuple[str, str]] = {}
+    while True:
+        state = read_state(home)
+        parts = state.parts if state is not None else ()
+        waiting_s = time.monotonic() - began
+        for part in parts:
+            if said.get(part.name) != (part.state, part.reason):
+                said[part.name] = (part.state, part.reason)
+                report(part.name, _in_words(part, waiting_s))
+            if part.deaths_in_a_row >= FAILED_AFTER:
+                told = f"{part.name} ended {part.deaths_in_a_row} times in a row ({part.last_exit})"
+                return _trouble(told, part.log)
+        late = [part for part in parts if part.state != "up"]
+        if parts and not late:
+            return None
+        if not _supervised(cluster):
+            return _trouble("the supervisor of the stack is gone", log_file(home, SUPERVISOR))
+        if waiting_s > START_LIMIT_S:
+            names = " and ".join(part.name for part in late) or SUPERVISOR
+            log = late[0].log if late else log_file(home, SUPERVISOR)
+            return _trouble(f"{names} did not answer within {START_LIMIT_S:.0f} s", log)
+        time.sleep(POLL_S)
+
+
+def _in_words(part: PartState, waited_s: float) -> str:
+    if part.state == "up":
+        return f"up after {waited_s:.1f} s" + (f" at {part.url}" if part.url else "")
+    return f"{part.state}: {part.reason}"
+
+
+def _trouble(message: str, log: Path) -> StackError:
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    end = [f"  {line}" for line in lines[-LOG_TAIL_LINES:]]
+    return StackError(message, "\n".join([f"The end of its log, {log}:", *end]))
+
+
+# -- stopping ------------------------------------------------------------------------------------------
+
+
+def _end_stack(home: Path, cluster: str) -> int:
+    """End everything that belongs to the stack; how many processes there were."""
+    supervisor = owned_processes(mark_of(cluster, SUPERVISOR))
+    # First of all, or it would start again what ends.
+    end_processes(_plain(supervisor), grace_s=0)
+    ray = owned_processes(mark_of(cluster, "ray"))
+    # Ray's daemons and workers live in the session of `ray start`; each job's driver opens one of its own.
+    jobs = [each for each in ray if each.session != _pid_of(home, "ray")]
+    control = owned_processes(mark_of(cluster, "control"))
+    # Jobs get to flush while MLflow still listens. Ray itself gets no grace: asked politely it takes more
+    # than 15 s, its workers end first, and a job would take that for a failure of its own.
+    end_processes(_plain((*control, *jobs)), grace_s=STOP_GRACE_S)
+    end_processes(_plain(ray), grace_s=0)
+    mlflow = owned_processes(mark_of(cluster, "mlflow"))
+    end_processes(_plain(mlflow), grace_s=STOP_GRACE_S)
+    ended = {each.process.pid for each in (*supervisor, *control, *ray, *mlflow)}
+    # What was being started while we looked.
+    while late := owned_processes(mark_of(cluster, "")):
+        end_processes(_plain(late), grace_s=0)
+        ended |= {each.process.pid for each in late}
+    return len(ended)
+
+
+def _plain(processes: Iterable[OwnedProcess]) -> list[psutil.Process]:
+    return [each.process for each in processes]
+
+
+def _pid_of(home: Path, name: str) -> int | None:
+    state = read_state(home)
+    return next((part.pid for part in state.parts if part.name == name), None) if state is not None else None
+
+
+def _supervised(cluster: str) -> bool:
+    return bool(owned_processes(mark_of(cluster, SUPERVISOR)))
+
+
+@contextmanager
+def _lock(home: Path) -> Iterator[None]:
+    """One `up` or `down` at a time; the lock goes with the process that holds it."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (home / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

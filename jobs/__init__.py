@@ -1,0 +1,1 @@
+"""Work that ends: a spec becomes a run of a training function on the cluster."""

@@ -1,0 +1,129 @@
+"""The code of a job: which files of a folder travel, and the archive they travel in."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from journeyman.errors import SpecError
+
+MAX_CODE_BYTES = 100 * 1000**2
+_NEVER = GitIgnoreSpec.from_lines([".git/", "__pycache__/", "*.pyc", ".venv/", ".DS_Store"])
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A zip archive of a folder, the same bytes for the same files."""
+
+    content: bytes
+    sha256: str
+
+    @property
+    def package(self) -> str:
+        """Its name in Ray's store of packages."""
+        return package_name(self.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class GitState:
+    """Where the code stood in git."""
+
+    commit: str
+    dirty: bool
+
+
+def package_name(sha256: str) -> str:
+    return f"_ray_pkg_{sha256[:32]}.zip"
+
+
+def pack(folder: Path) -> Code:
+    """The files of a folder that git would track, as an archive.
+
+    A zip and no tarball: it is what Ray's store of packages takes, so that it goes there unchanged.
+    Raises SpecError naming the five largest files when they are over 100 MB together.
+    """
+    paths = sorted(travelling(folder))
+    sizes = {path: (folder / path).stat().st_size for path in paths}
+    if sum(sizes.values()) > MAX_CODE_BYTES:
+        largest = sorted(sizes, key=lambda path: sizes[path], reverse=True)[:5]
+        table = "\n".join(f"  {sizes[path] / 1e6:8.1f} MB  {path}" for path in largest)
+        raise SpecError(
+            f"the code in {folder} is {sum(sizes.values()) / 1e6:.0f} MB, over 100 MB; largest:\n{table}",
+            "Leave data out with a line in .gitignore, and name it under `data:` instead.",
+        )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in paths:
+            # A fixed time: the archive's hash is its name, and must say what the files hold alone.
+            entry = zipfile.ZipInfo(path, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.external_attr = ((folder / path).stat().st_mode & 0xFFFF) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, (folder / path).read_bytes())
+    content = buffer.getvalue()
+    return Code(content=content, sha256=hashlib.sha256(content).hexdigest())
+
+
+def travelling(folder: Path) -> Iterator[str]:
+    """Relative paths of the files that travel: all but what .gitignore files leave out."""
+    rules = [(parent, _ignored(parent)) for parent in reversed(_up_to_repository(folder))]
+    yield from _walk(folder, folder, rules)
+
+
+def _walk(folder: Path, root: Path, rules: list[tuple[Path, GitIgnoreSpec]]) -> Iterator[str]:
+    own = [*rules, (folder, _ignored(folder))] if folder != root else rules
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        path = Path(entry.path)
+        is_folder = entry.is_dir()
+        if any(spec.match_file(_relative(path, base, is_folder)) for base, spec in own):
+            continue
+        if _NEVER.match_file(_relative(path, root, is_folder)):
+            continue
+        if is_folder and not entry.is_symlink():
+            yield from _walk(path, root, own)
+        elif entry.is_file():
+            yield path.relative_to(root).as_posix()
+
+
+def _relative(path: Path, base: Path, is_folder: bool) -> str:
+    return path.relative_to(base).as_posix() + ("/" if is_folder else "")
+
+
+def _ignored(folder: Path) -> GitIgnoreSpec:
+    path = folder / ".gitignore"
+    return GitIgnoreSpec.from_lines(path.read_text().splitlines() if path.is_file() else [])
+
+
+def _up_to_repository(folder: Path) -> list[Path]:
+    """The folder and its parents up to the root of its git repository; the folder alone outside of one."""
+    chain = [folder, *folder.parents]
+    for position, parent in enumerate(chain):
+        if (parent / ".git").exists():
+            return chain[: position + 1]
+    return [folder]
+
+
+def git_state(folder: Path) -> GitState | None:
+    """None outside a git repository, before its first commit, or where there is no git."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    status = _git(folder, "status", "--porcelain", "--", ".")
+    if commit is None or status is None:
+        return None
+    return GitState(commit=commit.strip(), dirty=bool(status.strip()))
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=20, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout

@@ -1,0 +1,87 @@
+"""The driver of one attempt: the entrypoint of its Ray job. It trains, and writes down how that ended."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import ray
+from ray.train import ControllerError, TrainingFailedError, WorkerGroupError
+from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
+
+from journeyman.jobs.failures import Cause, Outcome, RankFailure, classify
+from journeyman.jobs.logs import DRIVER, LogShipper, own_output_files
+from journeyman.jobs.publication import STORAGE, Publication
+from journeyman.jobs.script import ScriptKilledError
+from journeyman.jobs.spec import TrainSpec
+from journeyman.jobs.trainer import build_trainer
+from journeyman.tracking import store
+from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.records import CLAIM_PARAM, OUTCOME, PUBLICATION
+
+CLAIMANT = "JOURNEYMAN_CLAIMANT"
+"""Who claimed this attempt; a driver whose claim was not the one that was stored does nothing."""
+_MAX_DETAIL_CHARACTERS = 3000
+
+
+def main() -> int:
+    run_id, attempt = os.environ[store.RUN_ID], int(os.environ[store.ATTEMPT])
+    mlflow = Mlflow(os.environ["MLFLOW_TRACKING_URI"])
+    run = mlflow.run(run_id)
+    if run.params.get(f"{CLAIM_PARAM}.{attempt}") != os.environ[CLAIMANT]:
+        sys.stderr.write(f"attempt {attempt} of job {run_id} belongs to another claimant\n")
+        return 3
+    spec = TrainSpec.model_validate(run.spec)
+    with LogShipper(mlflow, run, DRIVER, attempt, own_output_files()):
+        ray.init(log_to_driver=False)
+        outcome = train(spec, run_id, os.environ[STORAGE])
+        if outcome.cause is Cause.FINISHED:
+            outcome = _published(mlflow.run(run_id).tags.get(PUBLICATION)) or outcome
+        sys.stdout.write(f"attempt {attempt} ended: {outcome.message}\n")
+    mlflow.set_tags(run_id, {f"{OUTCOME}.{attempt}": outcome.to_json()})
+    mlflow.close()
+    return 0 if outcome.cause is Cause.FINISHED else 1
+
+
+def train(spec: TrainSpec, run_id: str, storage: str) -> Outcome:
+    """Run the trainer to its end, whatever that is."""
+    try:
+        build_trainer(spec, run_id, storage).fit()
+    except WorkerGroupError as error:
+        return classify({rank: _failure(e) for rank, e in error.worker_failures.items()})
+    except ControllerError as error:
+        return Outcome(cause=Cause.MACHINE, message=_first_line(error.controller_failure))
+    except TrainingFailedError as error:
+        return Outcome(cause=Cause.MACHINE, message=_first_line(error))
+    return Outcome(cause=Cause.FINISHED, message="training finished")
+
+
+def _failure(error: Exception) -> RankFailure:
+    if not isinstance(error, UserExceptionWithTraceback):
+        return RankFailure(message=_first_line(error), traceback="", raised=False)
+    base = error._base_exc
+    message = str(base) if isinstance(base, ScriptKilledError) else f"{type(base).__name__}: {base}"
+    return RankFailure(
+        message=message[:_MAX_DETAIL_CHARACTERS],
+        traceback=str(error)[-_MAX_DETAIL_CHARACTERS:],
+        raised=not isinstance(base, ScriptKilledError),
+    )
+
+
+def _published(publication_text: str | None) -> Outcome | None:
+    """The outcome of a job whose training finished but whose model was not registered."""
+    publication = Publication.from_json(publication_text) if publication_text else None
+    if publication is None or not publication.error:
+        return None
+    weights = f" (weights: {publication.weights})" if publication.weights else ""
+    hint = f", {publication.hint}" if publication.hint else ""
+    return Outcome(cause=Cause.MODEL, message=f"model not registered: {publication.error}{hint}{weights}")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:600]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""`try`: the same spec here, in the foreground, one worker, no cluster, `breakpoint()` working."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ray.train import RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from journeyman.cluster.settings import home_folder
+from journeyman.jobs.session import find_function, prepare_environment
+from journeyman.jobs.spec import script_arguments
+from journeyman.jobs.submission import read_order
+
+
+def try_spec(file: Path, assignments: Sequence[str]) -> int:
+    """Run the spec's function or script once in this process's folder; its exit code.
+
+    What it logs goes to an MLflow store of its own below the home folder; nothing is registered.
+    """
+    home = home_folder(os.environ)
+    order = read_order(file, assignments, home)
+    os.chdir(order.folder)
+    (home / "try").mkdir(parents=True, exist_ok=True)
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{home / 'try' / 'mlflow.db'}"
+    os.environ.update(order.spec.env)
+    prepare_environment(order.spec, rank=0)
+    if order.spec.run:
+        # One process is a group of one: what torchrun would set, without meeting anyone.
+        alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
+        alone |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+        return subprocess.call([sys.executable, *script_arguments(order.spec.run)], env=os.environ | alone)
+    # No workers is Ray Train's local mode: the loop runs in this very process and thread.
+    TorchTrainer(
+        find_function(order.spec.entrypoint or ""),
+        train_loop_config=dict(order.spec.config),
+        scaling_config=ScalingConfig(num_workers=0),
+        run_config=RunConfig(name=order.spec.name, storage_path=str(home / "try")),
+    ).fit()
+    return 0

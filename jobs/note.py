@@ -1,0 +1,35 @@
+"""The note on a job's page in MLflow: in five lines what ran, how it ended, how to go on. Pure."""
+
+from __future__ import annotations
+
+from journeyman.jobs.phases import Phase
+from journeyman.jobs.spec import TrainSpec
+from journeyman.tracking import records
+from journeyman.tracking.records import Run
+
+
+def job_note(run: Run, spec: TrainSpec, phase: Phase, reason: str, now: float, serve_url: str) -> str:
+    """Markdown."""
+    what = spec.run or spec.entrypoint or ""
+    commit = run.tags.get(records.GIT_COMMIT, "")[:10]
+    code = f" at commit `{commit}`" + (" with changes" if run.tags.get(records.GIT_DIRTY) == "true" else "")
+    minutes, seconds = divmod(int(now - run.start_ms / 1000), 60)
+    attempts = "" if run.attempt <= 1 else f", {run.attempt} attempts"
+    metrics = {k: v for k, v in run.metrics.items() if not k.startswith("system/")}
+    shown = ", ".join(f"{key} {value:.4g}" for key, value in list(metrics.items())[:4])
+    lines = [
+        f"**{spec.name}** ran `{what}` on {spec.workers} workers{code if commit else ''}.",
+        f"It **{phase.value}** after {minutes} min {seconds} s{attempts}: {reason.splitlines()[0]}",
+        f"Newest metrics: {shown}." if shown else "It logged no metrics.",
+        f"Logs: `journeyman logs {run.run_id[:8]}`, or the artifacts under `logs`.",
+    ]
+    if version := run.tags.get(records.MODEL_VERSION):
+        model = version.partition("/")[0]
+        lines.append(
+            f"Model **{version}**: `journeyman deploy` a service of `models:/{version}`, then "
+            f"`journeyman query {model} --example` or POST to `{serve_url}/{model}/invocations`."
+        )
+    elif phase is not Phase.FINISHED:
+        lines.append("Run it again: `journeyman submit` with the spec under the artifacts.")
+    # Hard line breaks: the page folds a note after a few lines, and paragraphs would take twice the room.
+    return "  \n".join(lines)

@@ -1,0 +1,30 @@
+"""What became of a job's model: written by a worker as the tag `journeyman.publication`, read by the driver.
+
+Light, for the driver reads it without loading what publishing needs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+STORAGE = "JOURNEYMAN_STORAGE"
+"""Where the checkpoints and weights of a job's attempts are kept: a folder or an address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What became of a job's model."""
+
+    model: str
+    version: str = ""
+    error: str = ""
+    hint: str = ""
+    weights: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Publication:
+        return Publication(**json.loads(text))

@@ -1,0 +1,147 @@
+"""How a model is published: weights first, then exported, verified, logged and registered, once a job."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow.fs
+from mlflow import MlflowClient
+
+from journeyman.errors import JourneymanError, PublishError
+from journeyman.jobs.publication import STORAGE, Publication
+from journeyman.jobs.spec import Publish, TrainSpec
+from journeyman.tracking import store
+from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.packages import (
+    Example,
+    log_package,
+    register,
+    registered_version,
+    save_package,
+    save_weights,
+)
+from journeyman.tracking.records import (
+    CLAIM_PARAM,
+    CLUSTER,
+    DATA_DIGESTS,
+    GIT_COMMIT,
+    GIT_DIRTY,
+    MODEL_VERSION,
+    NAME,
+    PUBLICATION,
+    Run,
+)
+
+_logger = logging.getLogger(__name__)
+_FLUSH_S = 30.0
+_LINEAGE = (NAME, CLUSTER, GIT_COMMIT, GIT_DIRTY, DATA_DIGESTS)
+
+
+def publish(model: Any, example: Example, alias: str | None = None) -> str | None:
+    """Export the model, check that what was exported answers as the model does, and register it.
+
+    Call it on all ranks or on one, at the end of training. `example` is an input of at least one row: an
+    array or tensor, a tuple of them for several inputs, or a dict by the names of forward's parameters.
+    The version is registered under the spec's `publish.model`, or else under the job's name.
+
+    Returns the version, or None on the ranks that had nothing to do and where it could not be registered:
+    then the weights are safe, the job ends as failed, and its reason says what to change. Outside a job
+    nothing is registered and a PublishError is raised.
+    """
+    run_id = os.environ.get(store.RUN_ID)
+    if run_id is None:
+        _check(model, example)
+        return None
+    rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"])
+    attempt = os.environ[store.ATTEMPT]
+    rank = store.rank()
+    if not rest.claim(run_id, f"{CLAIM_PARAM}.{attempt}.publication", f"rank {rank}"):
+        return None
+    run = rest.run(run_id)
+    spec = TrainSpec.model_validate(run.spec)
+    order = spec.publish or Publish(model=spec.name)
+    order = order if alias is None else order.model_copy(update={"alias": alias})
+    client = MlflowClient()
+    if registered_version(client, order.model, run_id):
+        return _register(rest, client, run, order, model_id="")
+    weights = f"{os.environ[STORAGE]}/{run_id}/weights.pt"
+    store.flush(_FLUSH_S)
+    try:
+        _store_weights(model, weights)
+        with tempfile.TemporaryDirectory() as scratch:
+            package = save_package(model, example, Path(scratch) / "model")
+            model_id = log_package(client, package, run_id, "model")
+        return _register(rest, client, run, order, model_id, weights)
+    except PublishError as error:
+        _logger.error("model not registered: %s", error)
+        failed = Publication(model=order.model, error=error.message, hint=error.hint, weights=weights)
+        rest.set_tags(run_id, {PUBLICATION: failed.to_json()})
+        return None
+
+
+def ensure_published(spec: TrainSpec, run_id: str) -> None:
+    """At the end of training: what the spec orders to be published is, or it is said why not.
+
+    A loop that logged its model by plain `mlflow.<flavor>.log_model` has it registered here.
+    """
+    if spec.publish is None:
+        return
+    rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"])
+    run = rest.run(run_id)
+    if PUBLICATION in run.tags:
+        return
+    client = MlflowClient()
+    if registered_version(client, spec.publish.model, run_id):
+        _register(rest, client, run, spec.publish, model_id="")
+        return
+    logged = client.search_logged_models(
+        [run.experiment_id], filter_string=f"source_run_id='{run_id}'", max_results=1
+    )
+    if not logged:
+        failed = Publication(
+            model=spec.publish.model,
+            error="the training code published nothing",
+            hint="Call journeyman.publish(model, example) at its end, or mlflow.<flavor>.log_model(…).",
+        )
+        rest.set_tags(run_id, {PUBLICATION: failed.to_json()})
+        return
+    _register(rest, client, run, spec.publish, logged[0].model_id)
+
+
+def lineage(run: Run) -> dict[str, str]:
+    """Where a version comes from, as its tags."""
+    return {key: run.tags[key] for key in _LINEAGE if key in run.tags} | {"journeyman.job": run.run_id}
+
+
+def _register(
+    rest: Mlflow, client: MlflowClient, run: Run, order: Publish, model_id: str, weights: str = ""
+) -> str:
+    """`model_id` says nothing where the run has a version already: that one stands."""
+    version = register(client, model_id, order.model, run.run_id, lineage(run), order.alias)
+    done = Publication(model=order.model, version=version, weights=weights)
+    rest.set_tags(run.run_id, {PUBLICATION: done.to_json(), MODEL_VERSION: f"{order.model}/{version}"})
+    _logger.info("published %s version %s", order.model, version)
+    return version
+
+
+def _store_weights(model: Any, location: str) -> None:
+    if "://" not in location:
+        save_weights(model, Path(location))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        local = Path(scratch) / "weights.pt"
+        save_weights(model, local)
+        pyarrow.fs.copy_files(str(local), location)
+
+
+def _check(model: Any, example: Example) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            save_package(model, example, Path(scratch) / "model")
+        except JourneymanError as error:
+            raise PublishError(f"the model could not be published: {error.message}", error.hint) from error
+    _logger.warning("outside a job: the model exports and answers alike, and was not registered")

@@ -1,0 +1,67 @@
+"""What `ray.train.report` reports becomes points of the run. Pure but for the wrapping of Ray's context.
+
+A loop that knows nothing of Journeyman reports a dict: its numbers become metrics, at the step that the dict
+names itself, or else at the count of reports, which goes on from the checkpoint a job resumes from.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import Any
+
+from ray.train import Checkpoint, get_checkpoint
+from ray.train.v2._internal.execution.context import get_train_context
+
+_STEP_KEYS = ("step", "global_step", "iteration", "training_iteration", "epoch")
+_COUNT = "journeyman_reports"
+"""Key of the count of reports in a checkpoint's metadata."""
+
+
+def metric_points(metrics: Mapping[str, Any], count: int) -> tuple[dict[str, float], int]:
+    """The numbers of a report by flat name, and the step they belong to."""
+    step_key = next((key for key in _STEP_KEYS if isinstance(metrics.get(key), int)), None)
+    flat = _flat(metrics)
+    if step_key is None:
+        return flat, count
+    # A column that repeats the step says nothing as a chart.
+    flat.pop(step_key, None)
+    return flat, int(metrics[step_key])
+
+
+def _flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    flat: dict[str, float] = {}
+    for key, value in metrics.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}/")
+        elif isinstance(value, Real) and not isinstance(value, bool):
+            flat[f"{prefix}{key}"] = float(value)
+        elif callable(item := getattr(value, "item", None)) and getattr(value, "size", 0) == 1:
+            with contextlib.suppress(TypeError, ValueError):
+                flat[f"{prefix}{key}"] = float(item())
+    return flat
+
+
+def record_reports(log: Callable[[dict[str, float], int], None], flush: Callable[[], object]) -> None:
+    """Have each report of this worker recorded before Ray sees it, and flushed before its checkpoint counts.
+
+    Ray's own callbacks run in its controller, after the checkpoint is committed: a point recorded there could
+    be lost while the checkpoint behind it stays, and would be missing for good.
+    """
+    context = get_train_context()
+    report = context.report
+    resumed = get_checkpoint()
+    count = int(resumed.get_metadata().get(_COUNT, 0)) if resumed else 0
+
+    def recorded(metrics: dict[str, Any], checkpoint: Checkpoint | None = None, *rest: Any) -> None:
+        nonlocal count
+        log(*metric_points(metrics, count))
+        count += 1
+        if checkpoint is not None:
+            with contextlib.suppress(OSError):
+                checkpoint.update_metadata({_COUNT: count})
+            flush()
+        report(metrics, checkpoint, *rest)
+
+    context.report = recorded

@@ -1,0 +1,122 @@
+"""What runs on each worker of a job around the person's code: environment, rank, logs and metrics."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from ray.train import get_context
+
+from journeyman.cluster.settings import home_folder, read_secrets
+from journeyman.errors import JourneymanError
+from journeyman.jobs.logs import LogShipper, own_output_files, rank_source
+from journeyman.jobs.publish import ensure_published
+from journeyman.jobs.reports import record_reports
+from journeyman.jobs.script import ScriptError, ScriptKilledError, run_script
+from journeyman.jobs.spec import TrainSpec
+from journeyman.tracking import store
+from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.records import WORKERS_STARTED_MS
+
+_CHECKPOINT_FLUSH_S = 5.0
+"""How long a checkpoint waits for a server that is away before it counts without its metrics."""
+_END_FLUSH_S = 30.0
+_SYSTEM_METRICS_INTERVAL_S = 5
+
+
+def work(order: dict[str, Any]) -> None:
+    """One worker's part of an attempt, from its environment to its last log line; `order` holds the spec."""
+    # Ray's workers print at INFO: each piece of log shipped would print a line that is shipped next.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    spec = TrainSpec.model_validate(order["spec"])
+    rank = get_context().get_world_rank()
+    prepare_environment(spec, rank)
+    run_id = os.environ[store.RUN_ID]
+    rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"])
+    run = rest.run(run_id)
+    attempt = int(os.environ[store.ATTEMPT])
+    if rank == 0:
+        rest.set_tags(run_id, {WORKERS_STARTED_MS: str(int(time.time() * 1000))})
+    with LogShipper(rest, run, rank_source(rank), attempt, own_output_files()) as shipper:
+        with _system_metrics(run_id, attempt):
+            try:
+                run_training(spec, rank)
+            except (ScriptError, ScriptKilledError) as error:
+                # The script's own traceback was printed, not raised: its last lines are the cause.
+                raise type(error)(f"{error.message}:\n{shipper.tail()}") from None
+        if rank == 0:
+            ensure_published(spec, run_id)
+        store.flush(_END_FLUSH_S)
+    rest.close()
+
+
+def prepare_environment(spec: TrainSpec, rank: int) -> None:
+    """Set what the person's code finds in its environment."""
+    os.environ[store.RANK] = str(rank)
+    secrets = read_secrets(home_folder(os.environ)) if spec.secrets else {}
+    for name in spec.secrets:
+        if name not in secrets:
+            raise JourneymanError(f"secret {name} is gone", f"Set it again: `journeyman secret set {name}`.")
+        os.environ[name] = secrets[name]
+    for name, location in spec.data.items():
+        # A path inside the code travelled with it, and code is where this process stands.
+        os.environ[f"JOURNEYMAN_DATA_{name.upper()}"] = (
+            location if "://" in location else str(Path(location).absolute())
+        )
+
+
+def run_training(spec: TrainSpec, rank: int) -> None:
+    """Call the person's function, or run their script, to its end."""
+    if spec.run:
+        run_script(spec.run, os.environ)
+        return
+    if rank == 0:
+        client = mlflow.MlflowClient()
+        run_id = os.environ[store.RUN_ID]
+        record_reports(
+            lambda metrics, step: client.log_batch(run_id, metrics=_entities(metrics, step)),
+            lambda: store.flush(_CHECKPOINT_FLUSH_S),
+        )
+    find_function(spec.entrypoint or "")(dict(spec.config))
+
+
+def find_function(entrypoint: str) -> Any:
+    """The function `module:name` names, from the code this process stands in."""
+    module, _, name = entrypoint.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    return getattr(importlib.import_module(module), name)
+
+
+def _entities(metrics: dict[str, float], step: int) -> list[mlflow.entities.Metric]:
+    now_ms = int(time.time() * 1000)
+    return [mlflow.entities.Metric(key, value, now_ms, step) for key, value in metrics.items()]
+
+
+@contextlib.contextmanager
+def _system_metrics(run_id: str, attempt: int) -> Iterator[None]:
+    """CPU, memory and GPU of this node, sampled by one worker of it."""
+    context = get_context()
+    if context.get_local_rank() != 0:
+        yield
+        return
+    monitor = SystemMetricsMonitor(
+        run_id,
+        sampling_interval=_SYSTEM_METRICS_INTERVAL_S,
+        resume_logging=attempt > 1,
+        node_id=f"node-{context.get_node_rank()}",
+    )
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()

@@ -1,0 +1,98 @@
+"""The train spec: what a person writes to have a training function or a script run. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from journeyman.cluster.resources import Amounts, Resources, ray_amounts
+from journeyman.cluster.spec_file import Count, Name, Range, Seconds, Spec
+
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Publish(Spec):
+    """Under which name, and with which alias, the model of a job is registered."""
+
+    model: str = Field(min_length=1, max_length=200)
+    alias: str | None = None
+
+
+class TrainSpec(Spec):
+    """One training job."""
+
+    kind: Literal["train"] = "train"
+    name: Name
+    project: str = Field(default="default", min_length=1, max_length=500)
+    entrypoint: str | None = None
+    """`module:function`, a Ray Train loop that takes the config."""
+    run: str | None = None
+    """`script.py --flag value`, as torchrun runs it."""
+    config: dict[str, Any] = {}
+    workers: Count = Range(least=1, most=1)
+    resources: Resources = Resources()
+    requirements: str | tuple[str, ...] = ()
+    """A requirements file beside the spec; once submitted, its lines."""
+    env: dict[EnvironmentName, str] = {}
+    secrets: tuple[EnvironmentName, ...] = ()
+    data: dict[EnvironmentName, str] = {}
+    storage: str | None = None
+    max_duration: Seconds | None = None
+    publish: Publish | None = None
+
+    @field_validator("entrypoint")
+    @classmethod
+    def _is_a_function(cls, value: str | None) -> str | None:
+        module, separator, function = (value or "a:b").partition(":")
+        if (
+            not separator
+            or not function.isidentifier()
+            or not all(p.isidentifier() for p in module.split("."))
+        ):
+            raise ValueError(f"{value!r} is not module:function, such as train:train_loop")
+        return value
+
+    @field_validator("run")
+    @classmethod
+    def _is_a_script(cls, value: str | None) -> str | None:
+        if value is not None and not script_arguments(value):
+            raise ValueError("is empty; name a script, such as `train.py --lr 0.001`")
+        return value
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> TrainSpec:
+        if (self.entrypoint is None) == (self.run is None):
+            both = "both `entrypoint` and `run`" if self.run else "neither `entrypoint` nor `run`"
+            raise ValueError(f"{both}: one of them says what to train with")
+        if self.run and self.config:
+            raise ValueError("`config` goes to an entrypoint; give a script its arguments in `run`")
+        if self.workers.least < 1:
+            raise ValueError("workers: at least 1")
+        if self.run and self.workers.least != self.workers.most:
+            raise ValueError("workers: a script runs on a fixed number of workers, as under torchrun")
+        return self
+
+
+def script_arguments(run: str) -> list[str]:
+    """The script and its arguments; a leading `python` is what a person may write too."""
+    words = shlex.split(run)
+    return words[1:] if words and words[0] in ("python", "python3") else words
+
+
+def gang(spec: TrainSpec) -> Sequence[Amounts]:
+    """The bundles a job needs before it can start: one per worker, the least number of them."""
+    return [ray_amounts(spec.resources)] * spec.workers.least
+
+
+def flat_config(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """`{"optimizer": {"lr": 0.1}}` as `{"optimizer.lr": "0.1"}`, for MLflow's params."""
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            flat |= flat_config(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = str(value)
+    return flat

@@ -1,0 +1,262 @@
+"""An order for a job: the spec checked against the world, and the run that carries it."""
+
+from __future__ import annotations
+
+import ast
+import getpass
+import hashlib
+import importlib.util
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from packaging.requirements import InvalidRequirement, Requirement
+
+from journeyman.cluster.settings import Settings, read_secrets
+from journeyman.cluster.spec_file import override, parse, read_yaml
+from journeyman.errors import NotFoundError, SpecError
+from journeyman.jobs.code import Code, git_state, pack, travelling
+from journeyman.jobs.phases import Phase
+from journeyman.jobs.spec import TrainSpec, flat_config, script_arguments
+from journeyman.tracking import records
+from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.records import Run
+
+_HASHED_BYTES = 256 * 1024**2
+_FIXED_BY_CLUSTER = ("ray", "torch", "mlflow", "mlflow-skinny", "journeyman")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Everything a job needs, checked."""
+
+    spec: TrainSpec
+    folder: Path
+    """Where its code is: the folder of the spec file."""
+    code: Code
+    files: int
+
+
+def read_order(file: Path, assignments: Sequence[str], home: Path) -> Order:
+    """Read and check a spec file with all it names. Raises SpecError, NotFoundError."""
+    loaded = override(read_yaml(file), assignments)
+    spec = parse(TrainSpec, loaded, str(file))
+    folder = file.absolute().parent
+    files = sorted(travelling(folder))
+    _check_code(spec, folder, files, file)
+    _check_secrets(spec, home)
+    resolved = spec.model_copy(
+        update={
+            "requirements": _requirements(spec, folder),
+            "data": _data(spec, folder, files),
+            "storage": spec.storage or str(home / "runs"),
+        }
+    )
+    if len(resolved.model_dump_json()) > records.MAX_TAG_CHARACTERS:
+        raise SpecError(
+            f"{file} is over {records.MAX_TAG_CHARACTERS} characters, which is what MLflow keeps of a tag",
+            "Move what is large under `config` to a file beside the code.",
+        )
+    return Order(spec=resolved, folder=folder, code=pack(folder), files=len(files))
+
+
+def submit(order: Order, mlflow: Mlflow, settings: Settings, key: str) -> Run:
+    """Write the order down as a run. The same key is the same job: a retried submit finds it."""
+    spec = order.spec
+    experiment_id = mlflow.experiment_id(spec.project)
+    filter_string = f"tags.`{records.SUBMISSION_KEY}` = '{key}'"
+    if found := mlflow.search_runs([experiment_id], filter_string, limit=1):
+        return found[0]
+    run = mlflow.create_run(experiment_id, spec.name, _tags(order, settings, key))
+    mlflow.update_run(run.run_id, "SCHEDULED")
+    params = flat_config(spec.config) | {"workers": str(spec.workers)}
+    for start in range(0, len(params), 100):
+        mlflow.log_batch(run.run_id, params=dict(list(params.items())[start : start + 100]))
+    mlflow.upload(run, records.CODE_ARTIFACT, order.code.content)
+    readable = yaml.safe_dump(spec.model_dump(mode="json", exclude_defaults=True) | {"kind": "train"})
+    mlflow.upload(run, records.SPEC_ARTIFACT, readable.encode())
+    if inputs := _inputs(order):
+        mlflow.log_inputs(run.run_id, inputs)
+    # The last word: control takes up no order without it.
+    mlflow.set_tags(run.run_id, {records.SUBMITTED_MS: str(int(time.time() * 1000))})
+    return mlflow.run(run.run_id)
+
+
+def _tags(order: Order, settings: Settings, key: str) -> dict[str, str]:
+    spec = order.spec
+    tags = {
+        records.SCHEMA: records.SCHEMA_VERSION,
+        records.KIND: records.JOB,
+        records.CLUSTER: settings.cluster,
+        records.NAME: spec.name,
+        records.SPEC: spec.model_dump_json(),
+        records.PHASE: Phase.QUEUED,
+        records.REASON: "submitted",
+        records.SUBMISSION_KEY: key,
+        records.CODE_SHA256: order.code.sha256,
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.name": spec.run or spec.entrypoint or "",
+        "mlflow.source.type": "PROJECT",
+    }
+    if spec.data:
+        tags[records.DATA_DIGESTS] = json.dumps({k: _digest(v, order.folder) for k, v in spec.data.items()})
+    if git := git_state(order.folder):
+        tags |= {records.GIT_COMMIT: git.commit, records.GIT_DIRTY: str(git.dirty).lower()}
+    return tags
+
+
+# -- checks --------------------------------------------------------------------------------------------
+
+
+def _check_code(spec: TrainSpec, folder: Path, files: Sequence[str], file: Path) -> None:
+    if spec.run:
+        script = script_arguments(spec.run)[0]
+        if script not in files:
+            left_out = (folder / script).is_file()
+            why = "is left out by .gitignore" if left_out else "is not there"
+            raise SpecError(f"{file}: run: {script} {why} (folder {folder})")
+        return
+    module, _, function = (spec.entrypoint or "").partition(":")
+    stem = module.replace(".", "/")
+    source = next((folder / c for c in (f"{stem}.py", f"{stem}/__init__.py") if c in files), None)
+    if source is None:
+        if importlib.util.find_spec(module.partition(".")[0]) is None or (folder / f"{stem}.py").is_file():
+            raise SpecError(
+                f"{file}: entrypoint: there is no module {module} (looked for {folder / stem}.py)",
+                "The folder of the spec file is what travels to the cluster.",
+            )
+        return
+    try:
+        tree = ast.parse(source.read_text())
+    except SyntaxError as error:
+        raise SpecError(f"{source}:{error.lineno}: {error.msg}") from None
+    names = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    if function in names:
+        arguments = names[function].args
+        least = len(arguments.args) - len(arguments.defaults)
+        if not (least <= 1 <= len(arguments.args) or arguments.vararg):
+            raise SpecError(
+                f"{source}:{names[function].lineno}: {function} takes {len(arguments.args)} arguments; "
+                "a training function takes one, the config",
+                f"Write `def {function}(config):`.",
+            )
+    elif not _binds(tree, function):
+        known = ", ".join(names) or "none"
+        raise SpecError(f"{source} defines no function {function}", f"Functions there: {known}.")
+
+
+def _binds(tree: ast.Module, name: str) -> bool:
+    """Whether a module binds a name other than by `def`: an import or an assignment."""
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            if any((alias.asname or alias.name) in (name, "*") for alias in node.names):
+                return True
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                return True
+    return False
+
+
+def _check_secrets(spec: TrainSpec, home: Path) -> None:
+    stored = read_secrets(home)
+    for name in spec.secrets:
+        if name not in stored:
+            raise NotFoundError(f"secret {name} is not set", f"Set it: `journeyman secret set {name}`.")
+
+
+def _requirements(spec: TrainSpec, folder: Path) -> tuple[str, ...]:
+    """The lines of the requirements, none of which may move what the cluster itself runs on."""
+    if isinstance(spec.requirements, tuple):
+        source, lines = "requirements", list(spec.requirements)
+    else:
+        path = folder / spec.requirements
+        if not path.is_file():
+            raise SpecError(f"requirements: there is no file {path}")
+        source, lines = str(path), path.read_text().splitlines()
+    kept = []
+    for line in (line.partition("#")[0].strip() for line in lines):
+        if not line:
+            continue
+        kept.append(line)
+        if line.startswith("-"):
+            continue
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement as error:
+            raise SpecError(f"{source}: {line!r} is no requirement: {str(error).splitlines()[0]}") from None
+        name = requirement.name.lower().replace("_", "-")
+        there = _installed(name) if name in _FIXED_BY_CLUSTER else None
+        if there and not requirement.specifier.contains(there, prereleases=True):
+            raise SpecError(
+                f"{source}: {line} contradicts the cluster, which runs {name} {there}",
+                f"Ask for {name}=={there}, or leave it out: it is there.",
+            )
+    return tuple(kept)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        # A build's own mark (`2.13.0+cpu`) is no part of the version that a requirement names.
+        return version(name).partition("+")[0]
+    except PackageNotFoundError:
+        return None
+
+
+def _data(spec: TrainSpec, folder: Path, files: Sequence[str]) -> dict[str, str]:
+    """Each path under `data` as the workers find it: an address, a place in the code, or an absolute path."""
+    resolved = {}
+    for name, location in spec.data.items():
+        if "://" in location:
+            resolved[name] = location
+            continue
+        path = (folder / Path(location).expanduser()).resolve()
+        if not path.exists():
+            raise SpecError(f"data.{name}: there is nothing at {path}")
+        try:
+            inside = path.relative_to(folder.resolve()).as_posix()
+        except ValueError:
+            resolved[name] = str(path)
+            continue
+        if not any(f == inside or f.startswith(f"{inside}/") for f in files):
+            raise SpecError(
+                f"data.{name}: {location} is left out of the code by .gitignore",
+                f"Name it by its absolute path ({path}), which the workers must see, or by an address.",
+            )
+        resolved[name] = inside
+    return resolved
+
+
+def _inputs(order: Order) -> list[dict[str, Any]]:
+    inputs = []
+    for name, location in order.spec.data.items():
+        dataset = {
+            "name": name,
+            "digest": _digest(location, order.folder),
+            "source_type": "uri" if "://" in location else "local",
+            "source": json.dumps({"uri": location}),
+        }
+        inputs.append({"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": name}]})
+    return inputs
+
+
+def _digest(location: str, folder: Path) -> str:
+    """What the data were: their content up to 256 MiB, else names, sizes and times; or an address."""
+    digest = hashlib.sha256()
+    path = folder / location
+    if "://" in location or not path.exists():
+        digest.update(location.encode())
+        return digest.hexdigest()[:16]
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    whole = sum(p.stat().st_size for p in files) <= _HASHED_BYTES
+    for each in files:
+        status = each.stat()
+        digest.update(f"{each.name}\0{status.st_size}\0{'' if whole else status.st_mtime_ns}\0".encode())
+        if whole:
+            digest.update(each.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Work that answers: a registered model version becomes an HTTP endpoint."""

@@ -1,0 +1,101 @@
+"""The Serve config: what control tells Ray Serve of the services there are to be. Pure.
+
+A key of `args` or `ray_actor_options` that changes gives a service new replicas; `user_config` reaches the
+replicas there are, and `autoscaling_config` none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from journeyman.cluster.resources import actor_options
+from journeyman.cluster.spec_file import Range
+from journeyman.serve.spec import ServiceSpec
+from journeyman.serve.swap import Rollout
+
+DEPLOYMENT = "model"
+IMPORT_PATH = "journeyman.serve.replica:build"
+
+_DEFAULT_PORT = 8000
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+_MAX_ONGOING_REQUESTS = 100
+"""What one replica takes at a time; Ray's own 5 leaves a fast model idle."""
+_TARGET_ONGOING_REQUESTS = 16
+_UPSCALE_DELAY_S = 3
+_DOWNSCALE_DELAY_S = 60
+_LOOK_BACK_S = 5
+"""Ray warns below 10 s, at which replicas tell their load by default; the local stack has it each second."""
+
+
+def application_config(spec: ServiceSpec, rollout: Rollout, run_id: str, mlflow_url: str) -> dict[str, Any]:
+    """One service as an application of Serve."""
+    return {
+        "name": spec.name,
+        "route_prefix": f"/{spec.name}",
+        "import_path": IMPORT_PATH,
+        "args": {
+            "service": spec.name,
+            "run_id": run_id,
+            "model": rollout.model,
+            "mlflow_url": mlflow_url,
+            "allow_pickle": spec.allow_pickle,
+            "generation": rollout.target_generation,
+        },
+        "deployments": [
+            {
+                "name": DEPLOYMENT,
+                "user_config": _user_config(rollout),
+                "ray_actor_options": _actor_options(spec),
+                "max_ongoing_requests": _MAX_ONGOING_REQUESTS,
+                # New replicas beside the old ones: without it a single replica is gone before its successor
+                # is there.
+                "max_surge_percent": 100,
+                "rolling_update_percentage": 1.0,
+                "health_check_period_s": 5,
+                "health_check_timeout_s": 30,
+                "graceful_shutdown_timeout_s": 35,
+                # One line a request costs more than a small model does.
+                "logging_config": {"enable_access_log": False},
+                **_scale(spec.replicas),
+            }
+        ],
+    }
+
+
+def serve_config(applications: Sequence[Mapping[str, Any]], serve_url: str) -> dict[str, Any]:
+    """The whole config. Serve deletes every application that is not in it."""
+    address = urlsplit(serve_url)
+    host = "127.0.0.1" if address.hostname in _LOOPBACK else "0.0.0.0"
+    return {
+        "proxy_location": "EveryNode",
+        "http_options": {"host": host, "port": address.port or _DEFAULT_PORT},
+        "applications": sorted(applications, key=lambda application: str(application["name"])),
+    }
+
+
+def _user_config(rollout: Rollout) -> dict[str, Any]:
+    return {"serving": rollout.target, "candidate": rollout.beside, "trial": rollout.trial}
+
+
+def _actor_options(spec: ServiceSpec) -> dict[str, Any]:
+    threads = str(max(1, int(spec.resources.cpus)))
+    environment = {"OMP_NUM_THREADS": threads, **spec.env}
+    return {**actor_options(spec.resources), "runtime_env": {"env_vars": environment}}
+
+
+def _scale(replicas: Range) -> dict[str, Any]:
+    if replicas.least == replicas.most:
+        return {"num_replicas": replicas.most}
+    return {
+        "autoscaling_config": {
+            "min_replicas": replicas.least,
+            "max_replicas": replicas.most,
+            "target_ongoing_requests": _TARGET_ONGOING_REQUESTS,
+            "upscale_delay_s": _UPSCALE_DELAY_S,
+            "downscale_delay_s": _DOWNSCALE_DELAY_S,
+            "look_back_period_s": _LOOK_BACK_S,
+        }
+    }

@@ -1,0 +1,339 @@
+"""One replica of a service: holds a version in memory, answers requests with it, and swaps it for another.
+
+Requests run on the replica's event loop, which must never wait. Versions are downloaded, loaded and tried by
+one background thread, which alone tells MLflow what the replica has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import torch
+from mlflow.models import Model
+from mlflow.types import Schema
+from pydantic import BaseModel, ConfigDict
+from ray import serve
+from starlette.requests import Request
+from starlette.responses import Response
+
+from journeyman.cluster.settings import home_folder
+from journeyman.errors import JourneymanError, UnreachableError
+from journeyman.serve.application import DEPLOYMENT
+from journeyman.serve.model import ServedModel, brings_python, download_version, load_model
+from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError
+from journeyman.serve.protocols.invocations import parse, render, render_error
+from journeyman.serve.signature import Signature
+from journeyman.serve.swap import FAILED, OWN_PYTHON, READY, Report, write_report
+from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.records import REPLICA
+
+BODY_LIMIT_BYTES = 64 * 2**20
+ON_LOOP_LIMIT_S = 0.002
+"""An answer that takes longer is computed in a thread: a hand-over costs about a tenth of that."""
+REPORT_RETRY_S = 1.0
+
+_JSON = "application/json"
+_log = logging.getLogger(__name__)
+
+
+class Arguments(BaseModel):
+    """What makes two replicas differ for good; a change gives the service new replicas."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service: str
+    run_id: str
+    """The service's own record in MLflow."""
+    model: str
+    mlflow_url: str
+    allow_pickle: bool
+    generation: int
+
+
+def build(args: dict[str, Any]) -> serve.Application:
+    """What Serve calls to learn what the application consists of."""
+    arguments = Arguments.model_validate(args)
+    # Decorated, the class would be pickled by value, with all that this module holds.
+    return serve.deployment(Replica, name=DEPLOYMENT).bind(arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The versions a replica is to have."""
+
+    serving: str
+    candidate: str | None
+    trial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One version, ready to answer."""
+
+    version: str
+    model: ServedModel
+    on_loop_bytes: float
+    """A body up to this size is answered on the event loop."""
+    headers: Mapping[str, str]
+    description: bytes
+
+
+class Replica:
+    """The deployment that Serve makes replicas of."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        self._arguments = arguments
+        self._mlflow = Mlflow(arguments.mlflow_url)
+        self._replica_id = serve.get_replica_context().replica_id.unique_id
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+        # A single one: two forward passes at a time would fight for the same cores.
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._target: Target | None = None
+        self._loaded: Loaded | None = None
+        self._candidate: Loaded | None = None
+        self._candidate_state: str | None = None
+        self._reason = ""
+        self._changed = threading.Event()
+
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take note of the versions to have. Loads only at the start, where failing is the right answer.
+
+        Later it returns at once and raises nothing: meanwhile Serve sends the replica no requests, and an
+        error would end it.
+        """
+        target = Target(user_config["serving"], user_config.get("candidate"), user_config.get("trial", 0))
+        self._target = target
+        if self._loaded is None:
+            self._loaded = await asyncio.to_thread(self._load, target.serving)
+            threading.Thread(target=self._keep_up, name="versions", daemon=True).start()
+        elif self._candidate is not None and self._candidate.version == target.serving:
+            self._loaded = self._candidate
+        self._changed.set()
+
+    # -- requests ------------------------------------------------------------------------------------
+
+    async def __call__(self, request: Request) -> Response:
+        loaded = self._loaded
+        assert loaded is not None, "Serve routes nothing to a replica before reconfigure() returned"
+        try:
+            return await self._answer(request, loaded)
+        except RequestError as error:
+            return Response(render_error(error), error.status, loaded.headers, _JSON)
+        except Exception:  # noqa: BLE001
+            # The model's own code runs here: anything can come out of it, and none of it is the caller's.
+            _log.exception("version %s of %s failed on a request", loaded.version, self._arguments.model)
+            failure = RequestError(
+                "The model failed on this request; its log says how.", status=500, error_code=INTERNAL_ERROR
+            )
+            return Response(render_error(failure), 500, loaded.headers, _JSON)
+
+    async def _answer(self, request: Request, loaded: Loaded) -> Response:
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).rstrip("/")
+        post = path == "/invocations"
+        if not post and path not in ("", "/ping", "/health"):
+            raise RequestError(
+                "There is nothing here: POST to /invocations.", status=404, error_code="ENDPOINT_NOT_FOUND"
+            )
+        allowed = ("POST",) if post else ("GET", "HEAD")
+        if request.method not in allowed:
+            refusal = RequestError(
+                f"Use {allowed[0]} here, not {request.method}.", status=405, error_code="METHOD_NOT_ALLOWED"
+            )
+            headers = {**loaded.headers, "allow": ", ".join(allowed)}
+            return Response(render_error(refusal), 405, headers, _JSON)
+        if post:
+            body = await _body(request)
+            content_type = request.headers.get("content-type")
+            if len(body) <= loaded.on_loop_bytes:
+                answer = _invoke(loaded.model, body, content_type)
+            else:
+                loop = asyncio.get_running_loop()
+                answer = await loop.run_in_executor(self._executor, _invoke, loaded.model, body, content_type)
+            return Response(answer, 200, loaded.headers, _JSON)
+        if path:
+            return Response(b"\n", 200, loaded.headers, "text/plain")
+        return Response(loaded.description, 200, loaded.headers, _JSON)
+
+    # -- versions ------------------------------------------------------------------------------------
+
+    def _keep_up(self) -> None:
+        """The background thread: reach the target, tell MLflow, wait for the next."""
+        told = ""
+        while True:
+            self._changed.clear()
+            target = self._target
+            assert target is not None, "set before the thread starts"
+            self._reach(target)
+            report = write_report(self._report(target))
+            if report == told or self._tell(report):
+                told = report
+                self._changed.wait()
+            else:
+                self._changed.wait(REPORT_RETRY_S)
+
+    def _reach(self, target: Target) -> None:
+        """Have what the target asks for; what cannot be had is in the report."""
+        loaded = self._loaded
+        if loaded is None or loaded.version != target.serving:
+            state, reason, found = self._try(target.serving, None)
+            if found is not None:
+                self._loaded = found
+            else:
+                _log.error("version %s %s: %s", target.serving, state, reason)
+        if target.candidate is None:
+            self._candidate, self._candidate_state, self._reason = None, None, ""
+            return
+        state, reason, found = self._try(target.candidate, self._loaded)
+        self._candidate, self._candidate_state, self._reason = found, state, reason
+
+    def _try(self, version: str, beside: Loaded | None) -> tuple[str, str, Loaded | None]:
+        try:
+            if beside is not None and brings_python(self._download(version)):
+                return OWN_PYTHON, "", None
+            found = self._load(version)
+            if beside is not None and found.model.signature != beside.model.signature:
+                reason = (
+                    f"it takes {_signature(found.model.signature)}, where version {beside.version} takes "
+                    f"{_signature(beside.model.signature)}; deploy it as a service of its own"
+                )
+                return FAILED, reason, None
+        except JourneymanError as error:
+            return FAILED, str(error).replace("\n", " "), None
+        except Exception as error:  # noqa: BLE001
+            # Loaders of all flavors run here, and this thread must go on.
+            _log.exception("version %s cannot be loaded", version)
+            return FAILED, f"{type(error).__name__}: {error}"[:300], None
+        return READY, "", found
+
+    def _download(self, version: str) -> Path:
+        """The version's files, from this node's cache where it has them.
+
+        A model that was deleted and made anew counts its versions from 1 again: the time of creation tells
+        them apart. Without MLflow, the files that were fetched last are used.
+        """
+        arguments = self._arguments
+        folder = _cache(arguments.mlflow_url) / arguments.model
+        try:
+            body = self._mlflow.model_version(arguments.model, version)
+        except UnreachableError:
+            cached = sorted(folder.glob(f"{version}-*"))
+            if not cached:
+                raise
+            return cached[-1]
+        place = folder / f"{version}-{body['creation_timestamp']}"
+        return download_version(arguments.mlflow_url, arguments.model, version, place)
+
+    def _load(self, version: str) -> Loaded:
+        """The version, warmed. Raises ModelError."""
+        folder = self._download(version)
+        model = load_model(folder, self._arguments.allow_pickle)
+        run_id = Model.load(str(folder)).run_id or ""
+        headers = {
+            "x-journeyman-model": self._arguments.model,
+            "x-journeyman-version": version,
+            "x-journeyman-run": run_id,
+        }
+        description = {
+            "service": self._arguments.service,
+            "model": self._arguments.model,
+            "version": version,
+            "run": run_id,
+            "inputs": _fields(model.signature, "inputs"),
+            "outputs": _fields(model.signature, "outputs"),
+            "example": model.example,
+        }
+        return Loaded(version, model, _on_loop_bytes(model), headers, orjson.dumps(description))
+
+    # -- reports -------------------------------------------------------------------------------------
+
+    def _report(self, target: Target) -> Report:
+        loaded = self._loaded
+        assert loaded is not None, "loaded before the thread starts"
+        return Report(
+            generation=self._arguments.generation,
+            serving=loaded.version,
+            trial=target.trial,
+            candidate=target.candidate,
+            candidate_state=self._candidate_state,
+            reason=self._reason,
+        )
+
+    def _tell(self, report: str) -> bool:
+        try:
+            self._mlflow.set_tags(self._arguments.run_id, {f"{REPLICA}.{self._replica_id}": report})
+        except JourneymanError as error:
+            _log.warning("MLflow was not told what this replica has: %s", error.message)
+            return False
+        return True
+
+
+def _invoke(model: ServedModel, body: bytes, content_type: str | None) -> bytes:
+    invocation = parse(body, content_type, model.signature)
+    return render(model.predict(invocation.inputs, invocation.params), model.signature)
+
+
+async def _body(request: Request) -> bytes:
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > BODY_LIMIT_BYTES:
+            raise RequestError(
+                f"The body is larger than {BODY_LIMIT_BYTES // 2**20} MiB. Send it in several requests.",
+                status=413,
+                error_code="REQUEST_TOO_LARGE",
+            )
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _on_loop_bytes(model: ServedModel) -> float:
+    """Up to which size a body is answered within ON_LOOP_LIMIT_S, going by the version's own example.
+
+    Raises ModelError where the version fails on it.
+    """
+    model.warm()
+    if model.example is None:
+        return 0
+    seconds = min(_warm_s(model) for _ in range(3))
+    return len(orjson.dumps(model.example)) * ON_LOOP_LIMIT_S / seconds if seconds < ON_LOOP_LIMIT_S else 0
+
+
+def _warm_s(model: ServedModel) -> float:
+    began = time.perf_counter()
+    model.warm()
+    return time.perf_counter() - began
+
+
+def _cache(mlflow_url: str) -> Path:
+    if os.environ.get("JOURNEYMAN_HOME"):
+        root = home_folder(os.environ)
+    else:
+        root = Path(tempfile.gettempdir()) / f"journeyman-{os.getuid()}"
+    return root / "models" / hashlib.sha256(mlflow_url.encode()).hexdigest()[:12]
+
+
+def _fields(signature: Signature, side: str) -> list[dict[str, Any]]:
+    tensors = signature.inputs if side == "inputs" else signature.outputs
+    if side == "inputs" and signature.columns is not None:
+        columns: list[dict[str, Any]] = signature.columns.to_dict()
+        return columns
+    return [{"name": f.name, "dtype": str(f.dtype), "shape": list(f.shape)} for f in tensors]
+
+
+def _signature(signature: Signature) -> str:
+    columns: Schema | None = signature.columns
+    if columns is not None:
+        return f"columns {columns}"
+    return ", ".join(f"{f.name} {f.dtype}{list(f.shape)}" for f in signature.inputs) or "anything"

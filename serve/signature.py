@@ -1,0 +1,66 @@
+"""What a model takes and gives, in the form that requests are checked against.
+
+MLflow's own signature is read once, when a version is loaded: a request looks up nothing in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mlflow.models import ModelSignature
+from mlflow.types import ParamSchema, Schema
+
+INPUT = "input"
+"""The name of a lone input tensor that its signature gives no name."""
+OUTPUT = "output"
+"""The name of a lone output that its signature gives no name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One tensor. A size of -1 in `shape` is any size; dimension 0 is the batch where it is -1."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """`inputs` are tensors, `columns` a table; a model has one of them, or neither where it declares nothing.
+
+    `bare_input`, `bare_output`: the lone tensor has no name of its own, and travels without one.
+    """
+
+    inputs: tuple[Field, ...] = ()
+    outputs: tuple[Field, ...] = ()
+    bare_input: bool = False
+    bare_output: bool = False
+    columns: Schema | None = None
+    params: ParamSchema | None = None
+
+
+def read_signature(declared: ModelSignature | None) -> Signature:
+    """The signature of an MLflow model; one that declares none takes anything."""
+    if declared is None:
+        return Signature()
+    inputs, outputs = _fields(declared.inputs, INPUT), _fields(declared.outputs, OUTPUT)
+    return Signature(
+        inputs=inputs,
+        outputs=outputs,
+        bare_input=bool(inputs) and not declared.inputs.has_input_names(),
+        bare_output=bool(outputs) and not declared.outputs.has_input_names(),
+        columns=None if inputs else declared.inputs,
+        params=declared.params,
+    )
+
+
+def _fields(schema: Schema | None, unnamed: str) -> tuple[Field, ...]:
+    if schema is None or not schema.is_tensor_spec():
+        return ()
+    return tuple(
+        Field(spec.name or unnamed, np.dtype(spec.type), tuple(int(size) for size in spec.shape))
+        for spec in schema.inputs
+    )

@@ -1,0 +1,65 @@
+"""The service spec: what a person writes to have a registered model answer requests. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from journeyman.cluster.resources import Resources
+from journeyman.cluster.spec_file import Count, Name, Range, Spec
+
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+_REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[1-9][0-9]*))")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReference:
+    """A registered model and which of its versions: the one an alias names, or one for good."""
+
+    name: str
+    alias: str | None
+    version: str | None
+
+    def __str__(self) -> str:
+        return f"models:/{self.name}" + (f"@{self.alias}" if self.alias else f"/{self.version}")
+
+
+class ServiceSpec(Spec):
+    """One service."""
+
+    kind: Literal["service"] = "service"
+    name: Name
+    project: str = Field(default="default", min_length=1, max_length=500)
+    model: str
+    """`models:/name@alias`, a standing order that follows the alias, or `models:/name/3`."""
+    replicas: Count = Range(least=1, most=1)
+    resources: Resources = Resources()
+    """Of one replica."""
+    allow_pickle: bool = False
+    """Whether versions stored as pickle may be read, which runs code of whoever made them."""
+    env: dict[EnvironmentName, str] = {}
+
+    @field_validator("model")
+    @classmethod
+    def _is_a_reference(cls, value: str) -> str:
+        if _REFERENCE.fullmatch(value) is None:
+            raise ValueError(f"{value!r} is not models:/name@alias or models:/name/3")
+        return value
+
+    @field_validator("replicas")
+    @classmethod
+    def _at_least_one(cls, value: Range) -> Range:
+        if value.least < 1:
+            raise ValueError(f"scaling to zero is not supported yet; write 1..{max(value.most, 1)}")
+        return value
+
+
+def model_reference(spec: ServiceSpec) -> ModelReference:
+    """The spec's model, taken apart."""
+    match = _REFERENCE.fullmatch(spec.model)
+    assert match is not None, "validated with the spec"
+    return ModelReference(name=match["name"], alias=match["alias"], version=match["version"])

@@ -1,0 +1,241 @@
+"""Which version of its model a service carries, and how another one takes its place. Pure.
+
+    in place  every replica loads the candidate beside the version that serves; when all are ready, the swap
+              is one assignment in each of them
+    by surge  a version that brings Python of its own gets new replicas: two versions of one module in one
+              process would silently share `sys.modules`
+
+What is decided is kept as a Rollout in the service's record, so that control, started anew, goes on with it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from journeyman.serve.phases import Phase
+
+READY = "ready"
+FAILED = "failed"
+OWN_PYTHON = "own_python"
+
+_RAISED = re.compile(r"(?:[a-z_]\w*\.)*(?=[A-Z]\w*(?:Error|Exception)\b)")
+"""The line of a traceback that names the error; matched is the module, which tells nobody anything."""
+_RUNNING = "RUNNING"
+_FAILED_STATUSES = ("DEPLOY_FAILED", "UNHEALTHY")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """What the Serve config of one service carries.
+
+    A change of `generation` gives the service new replicas. `trial` numbers the candidates, so that what a
+    replica said of one is not taken for what it says of the next.
+    """
+
+    model: str
+    serving: str
+    generation: int = 1
+    trial: int = 1
+    proven: bool = False
+    """Whether replicas have answered with `serving`."""
+    candidate: str | None = None
+    surge: bool = False
+    """The candidate is tried by new replicas instead of in place."""
+    refused: str | None = None
+    """The version that was tried last and cannot serve."""
+    refused_because: str = ""
+
+    @property
+    def target(self) -> str:
+        """The version that replicas started now begin with."""
+        return self.candidate if self.surge and self.candidate else self.serving
+
+    @property
+    def beside(self) -> str | None:
+        """The version that replicas load beside the one that serves."""
+        return None if self.surge else self.candidate
+
+    @property
+    def target_generation(self) -> int:
+        return self.trial if self.surge else self.generation
+
+
+def read_rollout(text: str) -> Rollout:
+    return Rollout(**json.loads(text))
+
+
+def write_rollout(rollout: Rollout) -> str:
+    return json.dumps(asdict(rollout))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one replica says it has."""
+
+    generation: int
+    serving: str
+    trial: int
+    candidate: str | None
+    candidate_state: str | None
+    """ready, failed or own_python."""
+    reason: str
+
+
+def read_report(text: str) -> Report:
+    body: Mapping[str, Any] = json.loads(text)
+    return Report(**{field: body.get(field) for field in Report.__dataclass_fields__})  # type: ignore[arg-type]
+
+
+def write_report(report: Report) -> str:
+    return json.dumps(asdict(report))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One service as it was seen this turn."""
+
+    rollout: Rollout | None
+    """As it was decided last; None before the first time."""
+    model: str
+    """The registered model that is ordered."""
+    version: str | None
+    """The version that is ordered; None where that cannot be told, and `trouble` says why."""
+    trouble: str
+    undeploy: bool
+    status: str | None
+    """Of the Serve application; None where there is none."""
+    message: str
+    reports: tuple[Report | None, ...]
+    """One for each replica that takes requests; None where it has said nothing yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the Serve config is to carry (nothing where `rollout` is None), and what people read."""
+
+    rollout: Rollout | None
+    phase: Phase
+    reason: str
+
+
+def decide(snapshot: Snapshot) -> Decision:
+    """What to do about one service."""
+    if snapshot.undeploy:
+        if snapshot.status is None:
+            return Decision(rollout=None, phase=Phase.UNDEPLOYED, reason="")
+        reason = "its replicas finish what they answer"
+        return Decision(rollout=None, phase=Phase.UNDEPLOYING, reason=reason)
+    if snapshot.version is None and snapshot.rollout is None:
+        reason = f"waits for its model: {snapshot.trouble}"
+        return Decision(rollout=None, phase=Phase.DEPLOYING, reason=reason)
+    rollout = _follow(snapshot)
+    return _described(rollout, snapshot)
+
+
+def _follow(snapshot: Snapshot) -> Rollout:
+    now, wanted = snapshot.rollout, snapshot.version
+    if now is None:
+        assert wanted is not None, "decide() waits for the first version"
+        return Rollout(model=snapshot.model, serving=wanted)
+    if wanted is None:
+        # The order cannot be read: what serves goes on serving, and what was under way is finished.
+        wanted = now.candidate or now.serving
+    elif now.model != snapshot.model:
+        return _afresh(now, snapshot.model, wanted)
+    now = replace(now, proven=now.proven or _serves(now.serving, now.generation, snapshot))
+    if wanted == now.serving:
+        return replace(now, candidate=None, surge=False, refused=None, refused_because="")
+    if not now.proven:
+        # Nothing answers yet that would have to be kept.
+        return _afresh(now, now.model, wanted)
+    if wanted == now.refused:
+        return replace(now, candidate=None, surge=False)
+    if wanted != now.candidate:
+        trial = now.trial + 1
+        return replace(now, candidate=wanted, surge=False, trial=trial, refused=None, refused_because="")
+    return _surge(now, snapshot) if now.surge else _in_place(now, snapshot)
+
+
+def _afresh(now: Rollout, model: str, version: str) -> Rollout:
+    return Rollout(model=model, serving=version, generation=now.trial + 1, trial=now.trial + 1)
+
+
+def _in_place(now: Rollout, snapshot: Snapshot) -> Rollout:
+    answers = [_answer(report, now) for report in snapshot.reports]
+    for report, answer in zip(snapshot.reports, answers, strict=True):
+        if report is not None and answer == FAILED:
+            return _refused(now, report.reason)
+    if OWN_PYTHON in answers:
+        return replace(now, surge=True)
+    if answers and all(answer == READY for answer in answers):
+        return replace(now, serving=now.candidate or now.serving, candidate=None)
+    return now
+
+
+def _surge(now: Rollout, snapshot: Snapshot) -> Rollout:
+    if snapshot.status in _FAILED_STATUSES:
+        return _refused(now, _shortened(snapshot.message))
+    if snapshot.status == _RUNNING and _serves(now.target, now.trial, snapshot):
+        return replace(now, serving=now.target, generation=now.trial, candidate=None, surge=False)
+    return now
+
+
+def _refused(now: Rollout, reason: str) -> Rollout:
+    return replace(now, candidate=None, surge=False, refused=now.candidate, refused_because=reason)
+
+
+def _answer(report: Report | None, rollout: Rollout) -> str | None:
+    if report is None or (report.trial, report.candidate) != (rollout.trial, rollout.candidate):
+        return None
+    return report.candidate_state
+
+
+def _serves(version: str, generation: int, snapshot: Snapshot) -> bool:
+    return bool(snapshot.reports) and all(
+        report is not None and (report.serving, report.generation) == (version, generation)
+        for report in snapshot.reports
+    )
+
+
+def _described(rollout: Rollout, snapshot: Snapshot) -> Decision:
+    phase, reason = _phase(rollout, snapshot)
+    if snapshot.version is None:
+        reason = f"order lost: {snapshot.trouble}; version {rollout.serving} goes on serving"
+    elif rollout.refused:
+        held = f"keeps version {rollout.serving}: version {rollout.refused}: {rollout.refused_because}"
+        reason = f"{reason}; {held}" if reason else held
+    return Decision(rollout=rollout, phase=phase, reason=reason)
+
+
+def _phase(rollout: Rollout, snapshot: Snapshot) -> tuple[Phase, str]:
+    if rollout.candidate is not None:
+        ready = sum(_answer(report, rollout) == READY for report in snapshot.reports)
+        if rollout.surge:
+            how = f"version {rollout.candidate} brings Python of its own and gets new replicas"
+        else:
+            how = (
+                f"version {rollout.candidate} is loaded beside version {rollout.serving}: "
+                f"{ready} of {len(snapshot.reports)} replicas are ready"
+            )
+        return Phase.SWAPPING, how
+    if snapshot.status in _FAILED_STATUSES and rollout == snapshot.rollout:
+        return Phase.UNHEALTHY, _shortened(snapshot.message)
+    if not rollout.proven:
+        # Serve tells what a replica waits for, such as a free CPU.
+        waits = _shortened(snapshot.message) if rollout == snapshot.rollout else ""
+        return Phase.DEPLOYING, waits or f"starts replicas with version {rollout.serving}"
+    if snapshot.status == _RUNNING:
+        return Phase.HEALTHY, ""
+    return Phase.DEPLOYING, _shortened(snapshot.message) or "replicas start"
+
+
+def _shortened(message: str) -> str:
+    """The cause in Serve's message: what follows the last traceback in it, else its beginning."""
+    lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
+    raised = [index for index, line in enumerate(lines) if _RAISED.match(line)]
+    told = [_RAISED.sub("", lines[raised[-1]]), *lines[raised[-1] + 1 :]] if raised else lines
+    return " ".join(told)[:600]

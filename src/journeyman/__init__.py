@@ -1,0 +1,29 @@
+"""Journeyman takes a training function to a cluster, and the model it makes to live traffic.
+
+Importing it loads neither torch, ray nor mlflow: what needs them is loaded when it is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from journeyman.client import Client
+    from journeyman.jobs.metrics import log
+    from journeyman.jobs.publish import publish
+
+__all__ = ["Client", "log", "publish"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Client": "journeyman.client",
+    "log": "journeyman.jobs.metrics",
+    "publish": "journeyman.jobs.publish",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'journeyman' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

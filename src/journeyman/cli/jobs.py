@@ -1,0 +1,430 @@
+"""The verbs of jobs: submit, try, jobs, job, logs, cancel."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from journeyman.cli.connection import connect
+from journeyman.cli.output import (
+    complain,
+    confirm,
+    duration,
+    examples,
+    headline,
+    number,
+    print_fields,
+    print_json,
+    print_json_list,
+    print_table,
+    say,
+    short,
+    since,
+    sparkline,
+)
+from journeyman.errors import UnreachableError, UsageError
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+    from journeyman.client import Client, Job
+    from journeyman.jobs.logs import LogChunk
+
+verbs = typer.Typer()
+
+POLL_S = 1.0
+METRICS_EVERY_S = 2.0
+"""Without a terminal, lines of metrics come no more often."""
+PATIENCE_S = 60.0
+"""How long a server may be gone while someone follows: MLflow restarts within seconds."""
+FOLLOWED_METRICS = 4
+FAILURE_LINES = 20
+REFERENCE = "The beginning of an id, or a name for its latest job; else the last submitted."
+
+Line = tuple[str, str]
+"""Where a line of log comes from, and the line."""
+
+
+# -- submitting ----------------------------------------------------------------------------------------
+
+
+@verbs.command(
+    epilog=examples(
+        "journeyman submit train.yaml",
+        "journeyman submit train.yaml --set config.lr=0.01 --set workers=4 --follow",
+        "journeyman submit train.yaml --dry-run",
+    )
+)
+def submit(
+    context: typer.Context,
+    file: Path = typer.Argument(help="A spec of kind train."),
+    assignments: list[str] = typer.Option([], "--set", help="KEY=VALUE over what the file says; repeatable."),
+    follow: bool = typer.Option(
+        False, "--follow", "-f", help="Watch until it ends; the exit code is its outcome."
+    ),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help="Check everything and tell what would happen; submit nothing."
+    ),
+) -> None:
+    """Hand a training job to the cluster."""
+    client = connect(context)
+    if dry_run:
+        plan = client.plan(file, assignments)
+        print_fields(
+            [
+                ("Job", plan.name),
+                ("Verdict", plan.verdict),
+                ("Reason", plan.reason),
+                ("Workers", plan.workers),
+                ("Code", f"{plan.code_files} files, {plan.code_bytes / 1024:.1f} KiB"),
+            ]
+        )
+        return
+    job = client.submit(file, assignments)
+    say(f"submitted {job.name} {short(job.run_id)}")
+    say(job.url)
+    if follow:
+        raise typer.Exit(_follow(client, job).exit_code)
+    say(f"Next: `journeyman logs {short(job.run_id)} -f`, `journeyman job {short(job.run_id)}`.")
+
+
+@verbs.command(
+    "try", epilog=examples("journeyman try train.yaml", "journeyman try train.yaml --set config.epochs=1")
+)
+def try_here(
+    file: Path = typer.Argument(help="A spec of kind train."),
+    assignments: list[str] = typer.Option([], "--set", help="KEY=VALUE over what the file says; repeatable."),
+) -> None:
+    """Run a spec in the foreground, without a cluster.
+
+    One worker, in this process: `breakpoint()` works.
+    """
+    from journeyman.jobs.local import try_spec
+
+    raise typer.Exit(try_spec(file, assignments))
+
+
+# -- following -----------------------------------------------------------------------------------------
+
+
+def _follow(client: Client, job: Job) -> Job:
+    try:
+        job = _watch_on_terminal(client, job) if sys.stdout.isatty() else _watch_in_lines(client, job)
+    except KeyboardInterrupt:
+        complain(
+            f"detached; the job goes on. Return with `journeyman logs {short(job.run_id)} -f`",
+            f"or cancel it with `journeyman cancel {short(job.run_id)}`.",
+        )
+        raise typer.Exit(130) from None
+    if job.phase == "failed":
+        _print_failure(client, job)
+    say(outcome(job))
+    print_fields([("Model", job.model_version or ""), ("MLflow", job.url)])
+    return job
+
+
+def _watch(client: Client, job: Job) -> Iterator[Job]:
+    """The job as it is, again and again, until it has ended. Raises UnreachableError after PATIENCE_S."""
+    seen_s = time.monotonic()
+    while True:
+        try:
+            job = client.job(job.run_id)
+            seen_s = time.monotonic()
+        except UnreachableError:
+            if time.monotonic() - seen_s > PATIENCE_S:
+                raise
+        yield job
+        if job.ended:
+            return
+        time.sleep(POLL_S)
+
+
+def _watch_in_lines(client: Client, submitted: Job) -> Job:
+    phase_said = metrics_said = ""
+    metrics_s = 0.0
+    job = submitted
+    for job in _watch(client, submitted):
+        if (line := phase_line(job)) != phase_said:
+            phase_said = line
+            say(line)
+        line = metrics_line(job)
+        due = job.ended or time.monotonic() - metrics_s >= METRICS_EVERY_S
+        if line and line != metrics_said and due:
+            metrics_said, metrics_s = line, time.monotonic()
+            say(line)
+    return job
+
+
+def _watch_on_terminal(client: Client, submitted: Job) -> Job:
+    from rich.live import Live
+
+    from journeyman.cli.output import console
+
+    course: dict[str, list[float]] = defaultdict(list)
+    steps: dict[str, int] = {}
+    said = ""
+    job = submitted
+    with Live(console=console(), refresh_per_second=4, transient=True) as live:
+        for job in _watch(client, submitted):
+            if (line := phase_line(job)) != said:
+                said = line
+                live.console.print(line)
+            for name in headline(job.metrics, FOLLOWED_METRICS):
+                if steps.get(name) != job.steps.get(name, 0):
+                    steps[name] = job.steps.get(name, 0)
+                    course[name].append(job.metrics[name])
+            _draw(live, job, course)
+    if line := metrics_line(job):
+        say(line)
+    return job
+
+
+def _draw(live: Live, job: Job, course: dict[str, list[float]]) -> None:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    now_ms = time.time() * 1000
+    head = Text(f"{job.name} {short(job.run_id)}  {job.phase}  {_elapsed(job, now_ms)}", style="bold")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name in headline(job.metrics, FOLLOWED_METRICS):
+        table.add_row(
+            name, number(job.metrics[name]), f"step {job.steps.get(name, 0)}", sparkline(course.get(name, []))
+        )
+    live.update(Group(head, table))
+
+
+def phase_line(job: Job) -> str:
+    attempt = f"attempt {job.attempt}: " if job.attempt > 1 else ""
+    return f"{job.phase:<10} {attempt}{job.reason}".rstrip()
+
+
+def metrics_line(job: Job) -> str:
+    """`step 40  loss 0.31  accuracy 0.88`, or nothing where there are no metrics yet."""
+    names = headline(job.metrics, FOLLOWED_METRICS)
+    if not names:
+        return ""
+    step = max(job.steps.get(name, 0) for name in names)
+    return "  ".join([f"step {step}", *(f"{name} {number(job.metrics[name])}" for name in names)])
+
+
+def outcome(job: Job) -> str:
+    took = f" after {_elapsed(job, 0)}" if job.started_ms is not None and job.ended_ms is not None else ""
+    why = f": {job.reason}" if job.reason else ""
+    return f"{job.name} {short(job.run_id)} {job.phase}{took}{why}"
+
+
+def _print_failure(client: Client, job: Job) -> None:
+    last = deque(log_lines(client.logs(job)), maxlen=FAILURE_LINES)
+    if last:
+        say(f"The last lines of its log (`journeyman logs {short(job.run_id)}` has all):")
+        for source, line in last:
+            say(f"  {source} | {line}")
+
+
+# -- looking -------------------------------------------------------------------------------------------
+
+
+@verbs.command(epilog=examples("journeyman jobs", "journeyman jobs --limit 100 --json"))
+def jobs(
+    context: typer.Context,
+    limit: int = typer.Option(30, "--limit", "-n", min=1, help="How many, newest first."),
+    as_json: bool = typer.Option(False, "--json", help="A JSON list."),
+) -> None:
+    """The jobs there are, newest first."""
+    found = connect(context).jobs(limit)
+    if as_json:
+        print_json_list(found)
+        return
+    if not found:
+        say("No jobs. `journeyman init` writes an example, `journeyman submit train.yaml` runs it.")
+        return
+    now_ms = time.time() * 1000
+    print_table(
+        ("ID", "NAME", "PHASE", "WORKERS", "AGE", "DURATION", ""),
+        [
+            (
+                short(job.run_id),
+                job.name,
+                str(job.phase),
+                job.workers,
+                since(job.submitted_ms, now_ms),
+                _elapsed(job, now_ms),
+                remark(job),
+            )
+            for job in found
+        ],
+    )
+
+
+def remark(job: Job) -> str:
+    """What a listing says of a job: how far it is where it runs or is done, else why it is where it is."""
+    if job.phase in ("running", "finished"):
+        told = [metrics_line(job), f"→ {job.model_version}" if job.model_version else ""]
+        if any(told):
+            return "  ".join(part for part in told if part)
+    return job.reason
+
+
+@verbs.command(epilog=examples("journeyman job", "journeyman job 3f2a", "journeyman job digits --json"))
+def job(
+    context: typer.Context,
+    reference: str | None = typer.Argument(
+        None,
+        metavar="[ID]",
+        help=REFERENCE,
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Everything as JSON."),
+) -> None:
+    """One job: where it is and why, its times, params and metrics."""
+    client = connect(context)
+    found = client.job(reference)
+    if as_json:
+        print_json(found)
+        return
+    now_ms = time.time() * 1000
+    print_fields(
+        [
+            ("Job", f"{found.name} {found.run_id}"),
+            ("Project", found.project),
+            ("Phase", str(found.phase)),
+            ("Reason", found.reason),
+            ("Attempt", str(found.attempt) if found.attempt else ""),
+            ("Workers", found.workers),
+            ("Submitted", _clock(found.submitted_ms)),
+            ("Started", _clock(found.started_ms)),
+            ("Ended", _clock(found.ended_ms)),
+            ("Duration", _elapsed(found, now_ms)),
+            ("Model", found.model_version or ""),
+            ("MLflow", found.url),
+        ]
+    )
+    if found.params:
+        say()
+        print_table(("PARAM", "VALUE"), sorted(found.params.items()))
+    names = headline(found.metrics, len(found.metrics))
+    if names:
+        say()
+        print_table(
+            ("METRIC", "VALUE", "STEP", ""),
+            [
+                (
+                    name,
+                    number(found.metrics[name]),
+                    str(found.steps.get(name, "")),
+                    # Each course costs a request of its own.
+                    _course(client, found, name) if position < FOLLOWED_METRICS else "",
+                )
+                for position, name in enumerate(names)
+            ],
+        )
+    say()
+    say(f"Next: {', '.join(f'`{command}`' for command in next_commands(found))}.")
+
+
+def next_commands(job: Job) -> list[str]:
+    reference = short(job.run_id)
+    if not job.ended:
+        return [f"journeyman logs {reference} -f", f"journeyman cancel {reference}"]
+    commands = [f"journeyman logs {reference}"]
+    return [*commands, "journeyman deploy service.yaml"] if job.model_version else commands
+
+
+def _course(client: Client, job: Job, metric: str) -> str:
+    return sparkline([value for _, value in client.history(job, metric)])
+
+
+def _elapsed(job: Job, now_ms: float) -> str:
+    if job.started_ms is None:
+        return ""
+    return duration(((now_ms if job.ended_ms is None else job.ended_ms) - job.started_ms) / 1000)
+
+
+def _clock(moment_ms: float | None) -> str:
+    return "" if moment_ms is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment_ms / 1000))
+
+
+# -- logs ----------------------------------------------------------------------------------------------
+
+
+@verbs.command(
+    epilog=examples(
+        "journeyman logs",
+        "journeyman logs 3f2a --rank 0 --tail 50",
+        "journeyman logs digits --rank driver -f",
+    )
+)
+def logs(
+    context: typer.Context,
+    reference: str | None = typer.Argument(
+        None,
+        metavar="[ID]",
+        help=REFERENCE,
+    ),
+    rank: str = typer.Option("all", "--rank", metavar="N|all|driver", help="Whose."),
+    tail: int | None = typer.Option(None, "--tail", min=0, help="The last so many lines of each source."),
+    follow: bool = typer.Option(False, "--follow", "-f", help="Go on until the job has ended."),
+) -> None:
+    """What a job's driver and ranks wrote."""
+    if rank not in ("all", "driver") and not (rank.isascii() and rank.isdigit()):
+        raise UsageError(f"--rank {rank}: not a rank", "Use a number such as 0, `all`, or `driver`.")
+    client = connect(context)
+    found = client.job(reference)
+    skipped: Counter[str] = Counter()
+    if tail is not None:
+        stored = Counter(source for source, _ in log_lines(client.logs(found, rank)))
+        skipped = Counter({source: max(0, count - tail) for source, count in stored.items()})
+    chunks = client.follow_logs(found, rank) if follow else client.logs(found, rank)
+    written = 0
+    for source, line in log_lines(chunks):
+        if skipped[source] > 0:
+            skipped[source] -= 1
+            continue
+        written += 1
+        say(f"{source} | {line}" if rank == "all" else line)
+    if follow:
+        typer.echo(outcome(client.job(found.run_id)), err=True)
+    elif not written and tail != 0:
+        complain(
+            f"{found.name} {short(found.run_id)} has written nothing yet; it is {found.phase}",
+            found.reason,
+        )
+
+
+def log_lines(chunks: Iterable[LogChunk]) -> Iterator[Line]:
+    """Whole lines from chunks that end anywhere; sources may take turns."""
+    begun: dict[str, str] = {}
+    for chunk in chunks:
+        *whole, rest = (begun.pop(chunk.source, "") + chunk.text).split("\n")
+        for line in whole:
+            yield chunk.source, line.removesuffix("\r")
+        if rest:
+            begun[chunk.source] = rest
+    yield from begun.items()
+
+
+# -- cancelling ----------------------------------------------------------------------------------------
+
+
+@verbs.command(epilog=examples("journeyman cancel 3f2a", "journeyman cancel digits --yes"))
+def cancel(
+    context: typer.Context,
+    reference: str = typer.Argument(metavar="ID", help="The beginning of an id, or a name."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+) -> None:
+    """Stop a job. Its record and its checkpoints stay."""
+    client = connect(context)
+    found = client.job(reference)
+    told = f"{found.name} {short(found.run_id)}"
+    if found.ended:
+        say(f"{told} is {found.phase} already: there is nothing to cancel.")
+        return
+    confirm(f"Cancel {told}, which is {found.phase}?", yes=yes)
+    found = client.cancel(found.run_id)
+    say(f"{told} is {found.phase}. `journeyman job {short(found.run_id)}` shows how it goes on.")

@@ -1,0 +1,182 @@
+"""What verbs print: tables, durations, sparklines, JSON, errors, and the question before destruction."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from journeyman.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 240
+"""Columns where nobody looks: a pipe gets whole lines, not ones cut at 80."""
+SHORT_ID = 8
+BARS = "▁▂▃▄▅▆▇█"
+
+STYLES = {
+    "queued": "yellow",
+    "starting": "cyan",
+    "running": "cyan",
+    "cancelling": "yellow",
+    "finished": "green",
+    "failed": "red",
+    "cancelled": "magenta",
+    "deploying": "cyan",
+    "healthy": "green",
+    "swapping": "cyan",
+    "unhealthy": "red",
+    "undeploying": "yellow",
+    "undeployed": "magenta",
+    "up": "green",
+    "restarting": "yellow",
+    "down": "red",
+}
+
+
+def console() -> Console:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    # Names and reasons are a person's text: "[gpu]" in one is not markup.
+    return Console(width=width, markup=False, highlight=False, emoji=False)
+
+
+def say(text: str = "") -> None:
+    typer.echo(text)
+
+
+def complain(message: str, hint: str) -> None:
+    """An error as two lines on stderr."""
+    typer.secho(message, err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+    if hint:
+        typer.echo(hint, err=True)
+
+
+def examples(*lines: str) -> str:
+    """The end of a verb's help; \\b keeps the lines as they are."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def print_json(value: object) -> None:
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def print_json_list(values: Iterable[Any]) -> None:
+    print_json([asdict(value) for value in values])
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Rows under their columns; the phases in them in their colours."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for position, column in enumerate(columns):
+        # The last column holds sentences: it wraps, the others keep to one line.
+        last = position == len(columns) - 1
+        table.add_column(column, no_wrap=not last, overflow="fold" if last else "ellipsis")
+    for row in rows:
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    console().print(table)
+
+
+def print_fields(fields: Iterable[tuple[str, str]]) -> None:
+    """One name and its value a line; what has no value is left out."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, value in fields:
+        if value:
+            table.add_row(name, Text(value, style=STYLES.get(value, "")))
+    console().print(table)
+
+
+def short(run_id: str) -> str:
+    return run_id[:SHORT_ID]
+
+
+def duration(seconds: float) -> str:
+    """`45s`, `3m 05s`, `2h 10m`, `4d 03h`: two units at most. A clock that ran backwards counts as 0."""
+    whole = max(0, int(seconds))
+    minutes, s = divmod(whole, 60)
+    hours, m = divmod(minutes, 60)
+    days, h = divmod(hours, 24)
+    if days:
+        return f"{days}d {h:02}h"
+    if hours:
+        return f"{h}h {m:02}m"
+    return f"{m}m {s:02}s" if minutes else f"{s}s"
+
+
+def since(start_ms: float | None, now_ms: float) -> str:
+    return "" if start_ms is None else duration((now_ms - start_ms) / 1000)
+
+
+def number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def sparkline(values: Sequence[float], width: int = 32) -> str:
+    """The course of a series in at most `width` bars; what is not finite is a gap."""
+    count = min(width, len(values))
+    points = [
+        _mean(values[len(values) * bar // count : len(values) * (bar + 1) // count]) for bar in range(count)
+    ]
+    finite = [point for point in points if point is not None]
+    if not finite:
+        return ""
+    low, high = min(finite), max(finite)
+    top = len(BARS) - 1
+    # Divided first: the span between two huge numbers is not finite.
+    span = (high / 2 - low / 2) or math.inf
+    middle = BARS[top // 2]
+    return "".join(
+        " "
+        if point is None
+        else middle
+        if math.isinf(span)
+        else BARS[round((point / 2 - low / 2) / span * top)]
+        for point in points
+    )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(value / len(finite) for value in finite) if finite else None
+
+
+def headline(metrics: Mapping[str, float], count: int) -> list[str]:
+    """The names of the metrics most likely asked for: losses, then accuracies, then the rest by name."""
+
+    def rank(name: str) -> tuple[int, str]:
+        return (0 if "loss" in name else 1 if "acc" in name else 2, name)
+
+    # MLflow's own samples of CPU and memory live under system/.
+    return sorted((name for name in metrics if not name.startswith("system/")), key=rank)[:count]
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is destroyed.
+
+    Raises UsageError where nobody is there to answer; ends the verb with exit code 1 on a no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} There is no terminal to answer at.", "Say so beforehand with --yes.")
+    if not typer.confirm(question):
+        typer.echo("Nothing was changed.", err=True)
+        raise typer.Exit(1)

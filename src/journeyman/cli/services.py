@@ -1,0 +1,246 @@
+"""The verbs of services: deploy, services, service, query, undeploy."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from journeyman.cli.connection import connect
+from journeyman.cli.output import (
+    complain,
+    confirm,
+    examples,
+    headline,
+    number,
+    print_fields,
+    print_json,
+    print_json_list,
+    print_table,
+    say,
+    since,
+)
+from journeyman.errors import JourneymanError, SpecError, UnreachableError, UsageError
+
+if TYPE_CHECKING:
+    from journeyman.client import Client, Service
+
+verbs = typer.Typer()
+
+POLL_S = 1.0
+SETTLE_S = 5.0
+UNHEALTHY_LIMIT_S = 30.0
+"""A replica that fails to start is tried again; one that fails for so long needs a person."""
+SHOWN_METRICS = 12
+
+
+@verbs.command(
+    epilog=examples(
+        "journeyman deploy service.yaml",
+        "journeyman deploy service.yaml --set replicas=2..8 --dry-run",
+        "journeyman deploy service.yaml --no-wait",
+    )
+)
+def deploy(
+    context: typer.Context,
+    file: Path = typer.Argument(help="A spec of kind service."),
+    assignments: list[str] = typer.Option([], "--set", help="KEY=VALUE over what the file says; repeatable."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Tell what would change; change nothing."),
+    wait: bool = typer.Option(True, "--wait/--no-wait", help="Wait until it is healthy."),
+    timeout_s: float = typer.Option(600.0, "--timeout", help="Seconds to wait at most."),
+) -> None:
+    """Serve a model, or change how it is served."""
+    client = connect(context)
+    changes = client.plan_deploy(file, assignments)
+    say("\n".join(changes or ["Nothing changes."]))
+    if dry_run:
+        return
+    service = client.deploy(file, assignments)
+    say(f"{service.name}  {service.phase}  {service.reason}".rstrip())
+    if wait:
+        try:
+            # An order over a healthy service reads healthy until control has taken it up.
+            settle_s = SETTLE_S if changes and service.phase == "healthy" else 0.0
+            service = _wait_until_healthy(client, service, timeout_s, settle_s)
+        except KeyboardInterrupt:
+            complain(
+                "stopped waiting; the service goes on deploying", f"See `journeyman service {service.name}`."
+            )
+            raise typer.Exit(130) from None
+        say()
+        print_fields([("URL", service.url), ("MLflow", service.page_url)])
+        say()
+    say(f"Next: `journeyman query {service.name} --example`, `journeyman service {service.name}`.")
+
+
+def _wait_until_healthy(client: Client, service: Service, timeout_s: float, settle_s: float) -> Service:
+    """Prints each change on the way; takes nothing for healthy within `settle_s`.
+
+    Raises JourneymanError where the service does not get there.
+    """
+    hint = f"`journeyman service {service.name}` shows how it goes on."
+    began_s = time.monotonic()
+    well_s = began_s
+    said = progress(service)
+    while True:
+        try:
+            service = client.service(service.name)
+        except UnreachableError:
+            # A server that restarts is gone for seconds; the wait has its own end.
+            if time.monotonic() - began_s > timeout_s:
+                raise
+        if (news := progress(service)) != said:
+            said = news
+            say(news)
+        now_s = time.monotonic()
+        if service.phase == "healthy" and now_s - began_s >= settle_s:
+            return service
+        if service.phase in ("undeploying", "undeployed"):
+            raise JourneymanError(f"{service.name} was undeployed meanwhile", hint)
+        if service.phase != "unhealthy":
+            well_s = now_s
+        elif now_s - well_s > UNHEALTHY_LIMIT_S:
+            raise JourneymanError(f"{service.name} does not become healthy: {service.reason}", hint)
+        if now_s - began_s > timeout_s:
+            why = service.reason or service.phase
+            raise JourneymanError(f"{service.name} is not healthy after {timeout_s:g} s: {why}", hint)
+        time.sleep(POLL_S)
+
+
+def progress(service: Service) -> str:
+    """One line that changes when there is something new to tell."""
+    told = f"{service.name}  {service.phase}  version {_versions(service)}  replicas {_replicas(service)}"
+    return f"{told}  {service.reason}".rstrip()
+
+
+@verbs.command(epilog=examples("journeyman services", "journeyman services --json"))
+def services(
+    context: typer.Context, as_json: bool = typer.Option(False, "--json", help="A JSON list.")
+) -> None:
+    """The services there are."""
+    found = connect(context).services()
+    if as_json:
+        print_json_list(found)
+        return
+    if not found:
+        say("No services. `journeyman deploy service.yaml` makes one.")
+        return
+    now_ms = time.time() * 1000
+    print_table(
+        ("NAME", "PHASE", "VERSION", "REPLICAS", "SINCE", "URL", ""),
+        [
+            (
+                each.name,
+                str(each.phase),
+                _versions(each),
+                _replicas(each),
+                since(each.since_ms, now_ms),
+                each.url,
+                each.reason,
+            )
+            for each in found
+        ],
+    )
+
+
+@verbs.command(epilog=examples("journeyman service digits", "journeyman service digits --json"))
+def service(
+    context: typer.Context,
+    name: str = typer.Argument(help="The service's name."),
+    as_json: bool = typer.Option(False, "--json", help="Everything as JSON."),
+) -> None:
+    """One service: what answers, how many replicas, how well."""
+    found = connect(context).service(name)
+    if as_json:
+        print_json(found)
+        return
+    print_fields(
+        [
+            ("Service", found.name),
+            ("Phase", str(found.phase)),
+            ("Reason", found.reason),
+            ("Model", found.model),
+            ("Version", _versions(found)),
+            ("Replicas", _replicas(found)),
+            ("Since", since(found.since_ms, time.time() * 1000)),
+            ("URL", found.url),
+            ("MLflow", found.page_url),
+            *((each, number(found.metrics[each])) for each in headline(found.metrics, SHOWN_METRICS)),
+        ]
+    )
+    say()
+    say(f"Next: `journeyman query {found.name} --example`, `journeyman undeploy {found.name}`.")
+
+
+@verbs.command(
+    epilog=examples(
+        "journeyman query digits --example",
+        "journeyman query digits --input request.json",
+        "echo '{\"inputs\": [[0.1, 0.2]]}' | journeyman query digits --input -",
+    )
+)
+def query(
+    context: typer.Context,
+    name: str = typer.Argument(help="The service's name."),
+    input_file: str | None = typer.Option(
+        None, "--input", metavar="FILE|-", help="A JSON request; - is stdin."
+    ),
+    example: bool = typer.Option(False, "--example", help="Ask what the model was published with."),
+) -> None:
+    """Ask a service, and print its answer.
+
+    Exit code 1 when it answers with an error.
+    """
+    if (input_file is None) != example:
+        both = "both --input and --example" if example else "neither --input nor --example"
+        raise UsageError(f"{both}: one of them says what to ask", f"Try `journeyman query {name} --example`.")
+    client = connect(context)
+    body = client.example(name) if input_file is None else _request(input_file)
+    answer = client.query(name, body)
+    typer.echo(answer.body, nl=not answer.body.endswith(b"\n"))
+    lineage = [
+        f"{key}: {value}" for key, value in sorted(answer.headers.items()) if "journeyman" in key.lower()
+    ]
+    told = "  ".join([f"status {answer.status}", f"{answer.seconds * 1000:.1f} ms", *lineage])
+    # Beside the answer, so that a pipe gets the answer alone.
+    typer.echo(told, err=True)
+    raise typer.Exit(0 if answer.status < 400 else 1)
+
+
+def _request(input_file: str) -> bytes:
+    if input_file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(input_file).read_bytes()
+    except OSError as error:
+        raise SpecError(
+            f"{input_file} cannot be read: {error.strerror}", "Name a JSON file, or - for stdin."
+        ) from None
+
+
+@verbs.command(epilog=examples("journeyman undeploy digits", "journeyman undeploy digits --yes"))
+def undeploy(
+    context: typer.Context,
+    name: str = typer.Argument(help="The service's name."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+) -> None:
+    """Take a service out of traffic. Its record and its model stay in MLflow."""
+    client = connect(context)
+    found = client.service(name)
+    confirm(f"Undeploy {found.name}, which is {found.phase} at {found.url}?", yes=yes)
+    found = client.undeploy(found.name)
+    say(f"{found.name}  {found.phase}  {found.reason}".rstrip())
+
+
+def _versions(service: Service) -> str:
+    """`3`, or `3 → 4` while a candidate is on its way."""
+    serving = service.serving_version or "none"
+    return f"{serving} → {service.candidate_version}" if service.candidate_version else serving
+
+
+def _replicas(service: Service) -> str:
+    running = "?" if service.running_replicas is None else service.running_replicas
+    return f"{running} of {service.replicas}"

@@ -1,0 +1,192 @@
+"""The verbs of the stack: up, down, status, dashboard."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from journeyman.cli.connection import connect
+from journeyman.cli.output import (
+    complain,
+    confirm,
+    duration,
+    examples,
+    print_fields,
+    print_json,
+    print_table,
+    say,
+    since,
+)
+from journeyman.errors import JourneymanError, StackDownError
+
+if TYPE_CHECKING:
+    from journeyman.client import Client, Service
+    from journeyman.cluster.settings import Settings
+    from journeyman.cluster.stack import StackStatus
+
+verbs = typer.Typer()
+
+COUNTED_JOBS = 200
+"""How far back `status` looks for jobs that have not ended."""
+
+
+@verbs.command(epilog=examples("journeyman up", "JOURNEYMAN_HOME=/data/journeyman journeyman up"))
+def up() -> None:
+    """Start MLflow, Ray and control on this machine."""
+    from journeyman.cluster.settings import home_folder
+    from journeyman.cluster.stack import start
+
+    try:
+        endpoints = start(home_folder(os.environ), lambda part, message: say(f"{part:<8} {message}"))
+    except KeyboardInterrupt:
+        complain(
+            "stopped waiting; the stack goes on starting", "See `journeyman status` or `journeyman down`."
+        )
+        raise typer.Exit(130) from None
+    say()
+    print_fields(
+        [
+            ("MLflow", endpoints.mlflow_url),
+            ("Ray", f"{endpoints.ray_url}  (its token: `journeyman dashboard ray`)"),
+            ("Services", endpoints.serve_url),
+        ]
+    )
+    say()
+    say("Next: `journeyman init FOLDER` writes an example, `journeyman submit train.yaml --follow` runs it.")
+
+
+@verbs.command(epilog=examples("journeyman down", "journeyman down --yes"))
+def down(yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask.")) -> None:
+    """Stop the stack on this machine.
+
+    Jobs and services carry on where they were after the next `up`.
+    """
+    from journeyman.cluster.settings import home_folder
+    from journeyman.cluster.stack import observe, stop
+
+    home = home_folder(os.environ)
+    status = observe(home)
+    if not status.running and not status.parts:
+        say(f"No stack is running (home folder {home}).")
+        return
+    confirm("Stop the stack with the jobs and services in it?", yes=yes)
+    ended = stop(home)
+    say(f"Stopped {ended} processes. What MLflow remembers is kept: `journeyman up` carries on from it.")
+
+
+@verbs.command(epilog=examples("journeyman status", "journeyman status --json"))
+def status(
+    context: typer.Context, as_json: bool = typer.Option(False, "--json", help="Everything as JSON.")
+) -> None:
+    """How the stack, its jobs and its services are.
+
+    Exit code 0 when every part is up, 1 when one is not, 2 when there is no stack.
+    """
+    from journeyman.cluster.settings import home_folder, load_settings
+    from journeyman.cluster.stack import observe
+
+    stack = observe(home_folder(os.environ))
+    local = stack.running or bool(stack.parts)
+    # Without a stack here there may be a cluster that the environment names; else this tells there is none.
+    settings = None if local else load_settings(os.environ)
+    jobs: Counter[str] = Counter()
+    services: list[Service] = []
+    trouble: JourneymanError | None = None
+    try:
+        jobs, services = _work(connect(context))
+    except JourneymanError as error:
+        trouble = error
+    if as_json:
+        print_json(
+            asdict(stack)
+            | {"jobs": dict(jobs), "services": [asdict(service) for service in services]}
+            | {"trouble": trouble.message if trouble else None}
+        )
+    else:
+        _print_stack(stack) if settings is None else _print_cluster(settings)
+        if trouble is None:
+            _print_work(jobs, services)
+        elif not isinstance(trouble, StackDownError):
+            complain(trouble.message, trouble.hint)
+    well = stack.running and all(part.state == "up" for part in stack.parts) if local else True
+    raise typer.Exit(0 if well and trouble is None else 1)
+
+
+def _work(client: Client) -> tuple[Counter[str], list[Service]]:
+    """How many jobs are in each phase that is not an end, and the services."""
+    jobs = Counter(str(job.phase) for job in client.jobs(limit=COUNTED_JOBS) if not job.ended)
+    return jobs, client.services()
+
+
+def _print_stack(stack: StackStatus) -> None:
+    now_s = time.time()
+    print_table(
+        ("PART", "STATE", "URL", "SINCE", "RESTARTS", ""),
+        [
+            (
+                part.name,
+                part.state,
+                part.url,
+                duration(now_s - part.since_s) if part.since_s is not None else "",
+                str(part.restarts),
+                part.reason + (f" (log: {part.log})" if part.state in ("failed", "restarting") else ""),
+            )
+            for part in stack.parts
+        ],
+    )
+    say()
+    say(f"{stack.logical_cpus} logical CPUs for jobs and services")
+    for note in stack.notes:
+        say(f"note: {note}")
+
+
+def _print_cluster(settings: Settings) -> None:
+    print_fields(
+        [("MLflow", settings.mlflow_url), ("Ray", settings.ray_url), ("Services", settings.serve_url)]
+    )
+
+
+def _print_work(jobs: Counter[str], services: list[Service]) -> None:
+    counts = ", ".join(f"{count} {phase}" for phase, count in sorted(jobs.items()))
+    say(f"jobs: {counts or 'none running, none queued'}")
+    if not services:
+        say("services: none")
+        return
+    say()
+    now_ms = time.time() * 1000
+    print_table(
+        ("SERVICE", "PHASE", "URL", "SINCE", ""),
+        [(s.name, str(s.phase), s.url, since(s.since_ms, now_ms), s.reason) for s in services],
+    )
+
+
+@verbs.command(epilog=examples("journeyman dashboard", "journeyman dashboard ray"))
+def dashboard(
+    which: Literal["mlflow", "ray"] = typer.Argument("mlflow", help="Whose pages."),
+) -> None:
+    """Open the pages of MLflow or of Ray.
+
+    MLflow has the jobs, the models and the services. The address is printed too.
+    """
+    import webbrowser
+
+    from journeyman.cluster.settings import load_settings, ray_token_file
+
+    settings = load_settings(os.environ)
+    url = settings.mlflow_url if which == "mlflow" else settings.ray_url
+    say(url)
+    if which == "ray" and settings.ray_token:
+        if os.environ.get("RAY_AUTH_TOKEN"):
+            where = "in $RAY_AUTH_TOKEN"
+        else:
+            where = f"in {os.environ.get('RAY_AUTH_TOKEN_PATH') or ray_token_file(settings.home)}"
+        say(f"Ray asks for a token once: it is {where}")
+    # Without a display `webbrowser` would start a text browser over the terminal.
+    if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(url)

@@ -1,0 +1,376 @@
+"""The SDK: submit jobs, deploy services, query them, over HTTP alone. The CLI is written on it.
+
+Orders are written to MLflow and control carries them out; what is read here is what MLflow and the services
+say.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import orjson
+
+from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.settings import Settings, load_settings
+from journeyman.cluster.spec_file import override, parse, read_yaml
+from journeyman.errors import NotFoundError, SpecError, UnreachableError, UsageError
+from journeyman.jobs.admission import Candidate, Verdict, admit
+from journeyman.jobs.logs import LogChunk, LogReader
+from journeyman.jobs.phases import ENDED, Phase
+from journeyman.jobs.spec import gang
+from journeyman.jobs.submission import Order, read_order, submit
+from journeyman.serve.orders import changes, create_service, redeploy
+from journeyman.serve.spec import ServiceSpec, model_reference
+from journeyman.tracking import records
+from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.records import Run
+
+_EXIT_CODES = {Phase.FINISHED: 0, Phase.FAILED: 1, Phase.CANCELLED: 130}
+_FOLLOW_INTERVAL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as its run tells it."""
+
+    run_id: str
+    name: str
+    project: str
+    phase: str
+    reason: str
+    attempt: int
+    workers: str
+    submitted_ms: int
+    started_ms: int | None
+    ended_ms: int | None
+    metrics: Mapping[str, float]
+    steps: Mapping[str, int]
+    params: Mapping[str, str]
+    model_version: str | None
+    """`digits/3` once the job has published."""
+    url: str
+
+    @property
+    def ended(self) -> bool:
+        return Phase(self.phase) in ENDED
+
+    @property
+    def exit_code(self) -> int:
+        """0 finished, 1 failed, 130 cancelled; 0 while it has not ended."""
+        return _EXIT_CODES.get(Phase(self.phase), 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would become of a job if it were submitted now."""
+
+    name: str
+    verdict: str
+    reason: str
+    workers: str
+    code_files: int
+    code_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A service as its run tells it."""
+
+    run_id: str
+    name: str
+    phase: str
+    reason: str
+    model: str
+    serving_version: str | None
+    candidate_version: str | None
+    replicas: str
+    running_replicas: int | None
+    url: str
+    page_url: str
+    since_ms: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a service answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+
+class Client:
+    """Everything a person does with Journeyman, from Python.
+
+    Raises UsageError for what the caller can put right, UnreachableError where a server is away.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or load_settings(os.environ)
+        self._mlflow = Mlflow(self.settings.mlflow_url)
+        self._ray = Ray(self.settings.ray_url, self.settings.ray_token)
+
+    def close(self) -> None:
+        self._mlflow.close()
+        self._ray.close()
+
+    # -- jobs ----------------------------------------------------------------------------------------
+
+    def submit(self, file: Path, assignments: Sequence[str] = ()) -> Job:
+        """Order a job. Raises SpecError, and UsageError where it could never run on this cluster."""
+        order = read_order(file, assignments, self.settings.home)
+        verdict, reason = self._admission(order)
+        if verdict is Verdict.NEVER:
+            raise UsageError(f"{file}: {reason}")
+        run = submit(order, self._mlflow, self.settings, key=uuid.uuid4().hex)
+        return self._job(run)
+
+    def plan(self, file: Path, assignments: Sequence[str] = ()) -> Plan:
+        """What submitting would do now, by the same decision control makes."""
+        order = read_order(file, assignments, self.settings.home)
+        verdict, reason = self._admission(order)
+        return Plan(
+            name=order.spec.name,
+            verdict=verdict.value,
+            reason=reason,
+            workers=str(order.spec.workers),
+            code_files=order.files,
+            code_bytes=len(order.code.content),
+        )
+
+    def _admission(self, order: Order) -> tuple[Verdict, str]:
+        waiting = [
+            Candidate(run_id=run.run_id, name=run.name, gang=())
+            for run in reversed(self._runs(records.JOB, "attributes.status = 'SCHEDULED'", limit=100))
+            if run.phase == Phase.QUEUED
+        ]
+        capacity = self._ray.capacity(self.settings.growth, self._ray.applications())
+        new = Candidate(run_id="", name=order.spec.name, gang=gang(order.spec))
+        admission = admit([new], capacity)[0]
+        if admission.verdict is Verdict.START and waiting:
+            last = waiting[-1]
+            return Verdict.WAIT, f"waits behind job {last.name} ({last.run_id[:8]})"
+        return admission.verdict, admission.reason
+
+    def jobs(self, limit: int = 30) -> list[Job]:
+        """Newest first."""
+        names = self._mlflow.experiments()
+        return [self._job(run, names) for run in self._runs(records.JOB, limit=limit)]
+
+    def job(self, reference: str | None = None) -> Job:
+        """The job of an id, of the beginning of one, or the latest of a name; without one, the latest."""
+        return self._job(self._job_run(reference))
+
+    def cancel(self, reference: str) -> Job:
+        """Ask for the job to be stopped; control does it."""
+        run = self._job_run(reference)
+        if Phase(run.phase) in ENDED:
+            raise UsageError(f"job {run.run_id[:8]} has ended: {run.phase}")
+        self._mlflow.set_tags(run.run_id, {records.CANCEL_MS: _now_ms()})
+        return self._job(self._mlflow.run(run.run_id))
+
+    def logs(self, job: Job, source: str = "all") -> Iterator[LogChunk]:
+        """What is stored of the logs now; `source` is all, driver or a rank."""
+        return self._log_reader(job, source).read()
+
+    def follow_logs(self, job: Job, source: str = "all") -> Iterator[LogChunk]:
+        """The logs as they come, until the job has ended."""
+        reader = self._log_reader(job, source)
+        while True:
+            ended = self._job(self._mlflow.run(job.run_id)).ended
+            yield from reader.read()
+            if ended:
+                return
+            time.sleep(_FOLLOW_INTERVAL_S)
+
+    def history(self, job: Job, metric: str) -> list[tuple[int, float]]:
+        """Each point of a metric as (step, value), by step."""
+        points = self._mlflow.metric_history(job.run_id, metric)
+        return sorted((int(point.get("step", 0)), float(point["value"])) for point in points)
+
+    def _log_reader(self, job: Job, source: str) -> LogReader:
+        if source not in ("all", "driver") and not source.isdigit():
+            raise UsageError(f"{source!r} is no rank", "Give a number, `driver` or `all`.")
+        wanted = f"rank-{source}" if source.isdigit() else source
+        return LogReader(mlflow=self._mlflow, run=self._mlflow.run(job.run_id), source=wanted)
+
+    def _job_run(self, reference: str | None) -> Run:
+        runs = self._runs(records.JOB, limit=1 if reference is None else 1000)
+        if reference is None:
+            if not runs:
+                raise NotFoundError("no job was submitted yet", "Submit one: `journeyman submit train.yaml`.")
+            return runs[0]
+        by_id = [run for run in runs if run.run_id.startswith(reference)]
+        if len(by_id) > 1:
+            ids = ", ".join(run.run_id[: len(reference) + 4] for run in by_id[:5])
+            raise NotFoundError(
+                f"{reference!r} begins the ids of {len(by_id)} jobs: {ids}", "Give more of it."
+            )
+        found = by_id or [run for run in runs if run.name == reference]
+        if not found:
+            raise NotFoundError(f"there is no job {reference!r}", "`journeyman jobs` lists those there are.")
+        return found[0]
+
+    def _job(self, run: Run, names: Mapping[str, str] | None = None) -> Job:
+        spec = run.spec
+        return Job(
+            run_id=run.run_id,
+            name=run.name,
+            project=(names or {}).get(run.experiment_id, str(spec.get("project", ""))),
+            phase=run.phase,
+            reason=run.reason,
+            attempt=run.attempt,
+            workers=str(spec.get("workers", "1")),
+            submitted_ms=run.milliseconds(records.SUBMITTED_MS) or run.start_ms,
+            started_ms=run.milliseconds(records.WORKERS_STARTED_MS),
+            ended_ms=run.end_ms,
+            metrics=run.metrics,
+            steps=run.steps,
+            params={k: v for k, v in run.params.items() if not k.startswith(f"{records.CLAIM_PARAM}.")},
+            model_version=run.tags.get(records.MODEL_VERSION),
+            url=self._page(run),
+        )
+
+    # -- services ------------------------------------------------------------------------------------
+
+    def deploy(self, file: Path, assignments: Sequence[str] = ()) -> Service:
+        """Order a service, or change the order of one that is there."""
+        spec = self._service_spec(file, assignments)
+        run = self._live_service(spec.name)
+        if run is None:
+            run = create_service(spec, self._mlflow, self.settings)
+        else:
+            redeploy(spec, run, self._mlflow)
+        return self._service(self._mlflow.run(run.run_id))
+
+    def plan_deploy(self, file: Path, assignments: Sequence[str] = ()) -> list[str]:
+        """What deploying would change, a line each."""
+        spec = self._service_spec(file, assignments)
+        run = self._live_service(spec.name)
+        return changes(None if run is None else ServiceSpec.model_validate(run.spec), spec)
+
+    def services(self) -> list[Service]:
+        """Those that are deployed, by name."""
+        runs = self._runs(records.SERVICE, "attributes.status = 'RUNNING'")
+        return sorted((self._service(run) for run in runs), key=lambda service: service.name)
+
+    def service(self, name: str) -> Service:
+        return self._service(self._service_run(name))
+
+    def undeploy(self, name: str) -> Service:
+        """Ask for the service to be taken down; control does it."""
+        run = self._service_run(name)
+        self._mlflow.set_tags(run.run_id, {records.UNDEPLOY_MS: _now_ms()})
+        return self._service(self._mlflow.run(run.run_id))
+
+    def query(self, name: str, body: bytes, content_type: str = "application/json") -> Answer:
+        """Ask a service; whatever it answers is returned, refusals too."""
+        return self._ask("POST", f"{self._service_url(name)}/invocations", body, content_type)
+
+    def example(self, name: str) -> bytes:
+        """A request body that the service's model answers."""
+        answer = self._ask("GET", self._service_url(name), b"", "application/json")
+        example = orjson.loads(answer.body).get("example") if answer.status == 200 else None
+        if example is None:
+            raise NotFoundError(
+                f"the model behind {name} has no input example", "Give one with --input FILE."
+            )
+        return orjson.dumps(example)
+
+    def _service_spec(self, file: Path, assignments: Sequence[str]) -> ServiceSpec:
+        spec = parse(ServiceSpec, override(read_yaml(file), assignments), str(file))
+        reference = model_reference(spec)
+        try:
+            aliases = self._mlflow.aliases(reference.name)
+            if reference.version is not None:
+                self._mlflow.model_version(reference.name, reference.version)
+        except NotFoundError:
+            raise SpecError(
+                f"{file}: model: {spec.model} is not registered",
+                "A job registers it with `publish: {model: …, alias: …}`.",
+            ) from None
+        if reference.alias is not None and reference.alias not in aliases:
+            known = ", ".join(sorted(aliases)) or "none"
+            raise SpecError(
+                f"{file}: model: {reference.name} has no alias {reference.alias}; it has: {known}"
+            )
+        return spec
+
+    def _service_url(self, name: str) -> str:
+        return self.service(name).url or f"{self.settings.serve_url}/{name}"
+
+    def _ask(self, method: str, url: str, body: bytes, content_type: str) -> Answer:
+        began = time.perf_counter()
+        try:
+            answer = httpx.request(
+                method, url, content=body, headers={"content-type": content_type}, timeout=60
+            )
+        except httpx.HTTPError as error:
+            raise UnreachableError(
+                f"the service at {url} does not answer: {type(error).__name__}",
+                "`journeyman services` tells which are up and why.",
+            ) from None
+        seconds = time.perf_counter() - began
+        return Answer(
+            status=answer.status_code, headers=dict(answer.headers), body=answer.content, seconds=seconds
+        )
+
+    def _live_service(self, name: str) -> Run | None:
+        runs = self._runs(
+            records.SERVICE, f"attributes.status = 'RUNNING' and tags.`{records.NAME}` = '{name}'"
+        )
+        return next((run for run in runs if records.UNDEPLOY_MS not in run.tags), None)
+
+    def _service_run(self, name: str) -> Run:
+        runs = self._runs(
+            records.SERVICE, f"attributes.status = 'RUNNING' and tags.`{records.NAME}` = '{name}'", limit=1
+        )
+        if not runs:
+            raise NotFoundError(
+                f"there is no service {name!r}", "`journeyman services` lists those there are."
+            )
+        return runs[0]
+
+    def _service(self, run: Run) -> Service:
+        spec = ServiceSpec.model_validate(run.spec)
+        running = run.metrics.get("replicas")
+        return Service(
+            run_id=run.run_id,
+            name=run.name,
+            phase=run.phase,
+            reason=run.reason,
+            model=spec.model,
+            serving_version=run.tags.get(records.SERVING) or None,
+            candidate_version=run.tags.get(records.CANDIDATE) or None,
+            replicas=str(spec.replicas),
+            running_replicas=None if running is None else int(running),
+            url=run.tags.get(records.URL) or f"{self.settings.serve_url}/{run.name}",
+            page_url=self._page(run),
+            since_ms=run.start_ms,
+            metrics=run.metrics,
+        )
+
+    # -- both ----------------------------------------------------------------------------------------
+
+    def _runs(self, kind: str, condition: str = "", limit: int | None = None) -> list[Run]:
+        filter_string = (
+            f"tags.`{records.KIND}` = '{kind}' and tags.`{records.CLUSTER}` = '{self.settings.cluster}'"
+        )
+        if condition:
+            filter_string += f" and {condition}"
+        return self._mlflow.search_runs(self._mlflow.experiments(), filter_string, limit)
+
+    def _page(self, run: Run) -> str:
+        return f"{self.settings.mlflow_url}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
+
+
+def _now_ms() -> str:
+    return str(int(time.time() * 1000))

@@ -1,0 +1,72 @@
+"""The tree of errors: what happened, to what, and what to do next.
+
+    JourneymanError                 exit code 1
+    ├── UsageError                  the caller can put it right; exit code 2
+    │   ├── SpecError               a spec file: the key, what is wrong, what is right
+    │   └── NotFoundError           no such job, service, model, version, alias, secret
+    ├── StackError                  the local stack: a part does not start, stop or answer
+    │   └── StackDownError          nothing is running to talk to
+    ├── UnreachableError            a server does not answer
+    ├── RefusedError                a server answered that it will not
+    ├── PublishError                a model could not be exported, verified or registered
+    └── JobFailedError              a job that someone waited for did not finish
+
+Every error is built from its message and its hint alone, so that it survives pickling: Ray carries
+exceptions between processes.
+"""
+
+from __future__ import annotations
+
+
+class JourneymanError(Exception):
+    """What happened and to what (`message`), and what to do next (`hint`)."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(JourneymanError):
+    """The caller asked for something that cannot be; asking differently helps."""
+
+    exit_code = 2
+
+
+class SpecError(UsageError):
+    """A spec file says something that is not allowed, or lacks something that is needed."""
+
+
+class NotFoundError(UsageError):
+    """A name or an id that nothing answers to, or that several things answer to."""
+
+
+class StackError(JourneymanError):
+    """A part of the local stack does not start, stop or answer."""
+
+
+class StackDownError(StackError):
+    """There is no stack to talk to."""
+
+    exit_code = 2
+
+
+class UnreachableError(JourneymanError):
+    """A server that should be there does not answer."""
+
+
+class RefusedError(JourneymanError):
+    """A server answered, and said no."""
+
+
+class PublishError(JourneymanError):
+    """A model could not be exported, verified or registered; its weights are safe."""
+
+
+class JobFailedError(JourneymanError):
+    """A job that someone waited for did not finish."""

@@ -1,0 +1,209 @@
+"""The verbs of jobs, against a real MLflow server; and the lines they are made of."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from journeyman.cli import app
+from journeyman.cli.jobs import log_lines, metrics_line, next_commands, outcome, phase_line, remark
+from journeyman.client import Job
+from journeyman.jobs.logs import LogChunk
+from journeyman.jobs.spec import TrainSpec
+from journeyman.tracking import records
+from journeyman.tracking.mlflow_rest import Mlflow
+
+
+def _job(**changes: Any) -> Job:
+    told: dict[str, Any] = {
+        "run_id": "3f2a9b7c01de45f8",
+        "name": "digits",
+        "project": "default",
+        "phase": "running",
+        "reason": "2 workers step",
+        "attempt": 1,
+        "workers": "2",
+        "submitted_ms": 1_000,
+        "started_ms": 2_000,
+        "ended_ms": None,
+        "metrics": {},
+        "steps": {},
+        "params": {},
+        "model_version": None,
+        "url": "http://127.0.0.1:5000/#/runs/3f2a",
+    }
+    return Job(**told | changes)
+
+
+def test_phase_line_tells_of_attempts_after_the_first() -> None:
+    assert phase_line(_job()) == "running    2 workers step"
+    assert phase_line(_job(attempt=2)) == "running    attempt 2: 2 workers step"
+
+
+def test_metrics_line_tells_the_newest_step_and_the_likeliest_metrics() -> None:
+    job = _job(
+        metrics={"accuracy": 0.87654, "loss": 0.3, "system/cpu": 99.0}, steps={"accuracy": 30, "loss": 40}
+    )
+    assert metrics_line(job) == "step 40  loss 0.3  accuracy 0.8765"
+    assert metrics_line(_job()) == ""
+
+
+def test_outcome_tells_how_long_and_why() -> None:
+    job = _job(phase="failed", reason="rank 1: out of memory", ended_ms=67_000)
+    assert outcome(job) == "digits 3f2a9b7c failed after 1m 05s: rank 1: out of memory"
+    assert outcome(_job(phase="cancelled", reason="", started_ms=None)) == "digits 3f2a9b7c cancelled"
+
+
+def test_remark_of_a_queued_job_is_its_reason_and_of_a_finished_one_what_it_made() -> None:
+    assert remark(_job(phase="queued", reason="waits for 2 CPUs")) == "waits for 2 CPUs"
+    finished = _job(phase="finished", metrics={"loss": 0.3}, steps={"loss": 9}, model_version="digits/3")
+    assert remark(finished) == "step 9  loss 0.3  → digits/3"
+
+
+def test_next_commands_fit_the_phase() -> None:
+    assert next_commands(_job()) == ["journeyman logs 3f2a9b7c -f", "journeyman cancel 3f2a9b7c"]
+    assert next_commands(_job(phase="failed")) == ["journeyman logs 3f2a9b7c"]
+
+
+def test_log_lines_joins_what_chunks_cut_apart_by_source() -> None:
+    chunks = [
+        LogChunk(source="rank 0", text="one\ntw"),
+        LogChunk(source="rank 1", text="eins\n"),
+        LogChunk(source="rank 0", text="o\r\n\nthr"),
+        LogChunk(source="rank 0", text="ee"),
+    ]
+    assert list(log_lines(chunks)) == [
+        ("rank 0", "one"),
+        ("rank 1", "eins"),
+        ("rank 0", "two"),
+        ("rank 0", ""),
+        ("rank 0", "three"),
+    ]
+
+
+# -- against MLflow ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cluster(mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A cluster without jobs, whose MLflow is real and whose Ray nobody listens for."""
+    address = f"http://127.0.0.1:9/{tmp_path.name}"
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_url)
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    return address
+
+
+def _submitted(mlflow_url: str, cluster: str, name: str, phase: str, logs: dict[str, str]) -> str:
+    spec = TrainSpec(name=name, entrypoint="train:train_loop")
+    tags = {
+        records.SCHEMA: records.SCHEMA_VERSION,
+        records.KIND: records.JOB,
+        records.CLUSTER: cluster,
+        records.NAME: name,
+        records.SPEC: spec.model_dump_json(),
+        records.PHASE: phase,
+        records.REASON: f"{name} is {phase}",
+        records.SUBMITTED_MS: str(int(time.time() * 1000)),
+    }
+    mlflow = Mlflow(mlflow_url)
+    try:
+        run = mlflow.create_run(mlflow.experiment_id("default"), name, tags)
+        for source, text in logs.items():
+            mlflow.upload(run, f"{records.LOGS_ARTIFACT}/{source}.log", text.encode())
+    finally:
+        mlflow.close()
+    return run.run_id
+
+
+def _invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_jobs_of_an_empty_cluster_tells_what_to_do(cluster: str) -> None:
+    result = _invoke("jobs")
+    assert (result.exit_code, result.stdout.splitlines()[0][:8]) == (0, "No jobs.")
+    assert json.loads(_invoke("jobs", "--json").stdout) == []
+    assert _invoke("job").exit_code == 2
+
+
+def test_jobs_lists_newest_first_in_words_and_in_json(mlflow_url: str, cluster: str) -> None:
+    older = _submitted(mlflow_url, cluster, "digits", "failed", {})
+    newer = _submitted(mlflow_url, cluster, "letters", "queued", {})
+    table = _invoke("jobs").stdout.splitlines()
+    assert [line.split()[:3] for line in table] == [
+        ["ID", "NAME", "PHASE"],
+        [newer[:8], "letters", "queued"],
+        [older[:8], "digits", "failed"],
+    ]
+    assert table[1].endswith("letters is queued")
+    listed = json.loads(_invoke("jobs", "--json", "--limit", "1").stdout)
+    assert [(job["run_id"], job["phase"]) for job in listed] == [(newer, "queued")]
+
+
+def test_job_is_found_by_the_beginning_of_its_id_by_name_and_by_nothing(
+    mlflow_url: str, cluster: str
+) -> None:
+    first = _submitted(mlflow_url, cluster, "digits", "failed", {})
+    second = _submitted(mlflow_url, cluster, "letters", "queued", {})
+    for arguments, run_id in (([first[:10]], first), (["digits"], first), ([], second)):
+        assert json.loads(_invoke("job", *arguments, "--json").stdout)["run_id"] == run_id
+    shown = _invoke("job").stdout
+    assert second in shown
+    assert "letters is queued" in shown
+    missing = _invoke("job", "numbers")
+    assert (missing.exit_code, missing.stdout, len(missing.stderr.splitlines())) == (2, "", 2)
+
+
+def test_cancel_without_a_terminal_needs_yes_and_then_orders_it(mlflow_url: str, cluster: str) -> None:
+    run_id = _submitted(mlflow_url, cluster, "digits", "running", {})
+    refused = _invoke("cancel", "digits")
+    assert refused.exit_code == 2
+    assert "--yes" in refused.stderr
+    mlflow = Mlflow(mlflow_url)
+    try:
+        assert records.CANCEL_MS not in mlflow.run(run_id).tags
+        assert _invoke("cancel", "digits", "--yes").exit_code == 0
+        assert records.CANCEL_MS in mlflow.run(run_id).tags
+    finally:
+        mlflow.close()
+
+
+def test_cancel_of_a_job_that_ended_changes_nothing(mlflow_url: str, cluster: str) -> None:
+    _submitted(mlflow_url, cluster, "digits", "finished", {})
+    result = _invoke("cancel", "digits")
+    assert result.exit_code == 0
+    assert "is finished already" in result.stdout
+
+
+def test_logs_come_by_rank_and_by_tail_and_followed_to_the_end(mlflow_url: str, cluster: str) -> None:
+    logs = {"driver": "began\nended\n", "rank-0": "one\ntwo\nthree\n"}
+    _submitted(mlflow_url, cluster, "digits", "finished", logs)
+    assert _invoke("logs").stdout.splitlines() == [
+        "driver | began",
+        "driver | ended",
+        "rank 0 | one",
+        "rank 0 | two",
+        "rank 0 | three",
+    ]
+    assert _invoke("logs", "digits", "--rank", "0").stdout == "one\ntwo\nthree\n"
+    assert _invoke("logs", "--rank", "driver", "--tail", "1").stdout == "ended\n"
+    followed = _invoke("logs", "-f", "--tail", "1")
+    assert followed.stdout.splitlines() == ["driver | ended", "rank 0 | three"]
+    assert followed.stderr.splitlines()[-1].startswith("digits ")
+    assert followed.exit_code == 0
+
+
+def test_logs_of_a_job_that_wrote_nothing_tells_why(mlflow_url: str, cluster: str) -> None:
+    run_id = _submitted(mlflow_url, cluster, "digits", "queued", {})
+    result = _invoke("logs")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.splitlines() == [
+        f"digits {run_id[:8]} has written nothing yet; it is queued",
+        "digits is queued",
+    ]

@@ -1,0 +1,60 @@
+"""Durations, sparklines, headlines and tables."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from journeyman.cli.output import BARS, duration, headline, print_table, sparkline
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (-3, "0s"),
+        (0.4, "0s"),
+        (59.9, "59s"),
+        (60, "1m 00s"),
+        (185, "3m 05s"),
+        (7800, "2h 10m"),
+        (356_400, "4d 03h"),
+    ],
+)
+def test_duration_uses_two_units_at_most(seconds: float, told: str) -> None:
+    assert duration(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([], ""),
+        ([math.nan], ""),
+        ([5.0, 5.0], "▄▄"),
+        ([0, 1, 2, 3, 4, 5, 6, 7], BARS),
+        ([1.0, math.nan, 0.0], "█ ▁"),
+        ([-1.7e308, 1.7e308], "▁█"),
+    ],
+)
+def test_sparkline_draws_what_is_finite(values: list[float], told: str) -> None:
+    assert sparkline(values) == told
+
+
+def test_sparkline_of_a_long_series_keeps_its_width_and_its_direction() -> None:
+    drawn = sparkline([1000 / (step + 1) for step in range(5000)], width=10)
+    assert len(drawn) == 10
+    assert drawn[0] == BARS[-1]
+    assert list(drawn) == sorted(drawn, reverse=True)
+
+
+def test_headline_puts_losses_then_accuracies_first_and_leaves_samples_out() -> None:
+    names = ["system/cpu", "epoch", "val_accuracy", "accuracy", "val_loss", "loss"]
+    assert headline(dict.fromkeys(names, 1.0), 4) == ["loss", "val_loss", "accuracy", "val_accuracy"]
+
+
+def test_table_prints_brackets_as_they_are_and_whole_lines_to_a_pipe(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reason = "waits for [gpu] " + "x" * 150
+    print_table(("ID", ""), [("3f2a", reason)])
+    assert reason in capsys.readouterr().out

@@ -1,0 +1,77 @@
+"""What of a service changes its replicas, what reaches them, and what the whole config holds."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from journeyman.serve.application import application_config, serve_config
+from journeyman.serve.spec import ServiceSpec
+from journeyman.serve.swap import Rollout
+
+with warnings.catch_warnings():
+    # Ray's own use of pydantic.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from ray.serve.schema import ServeDeploySchema
+
+SPEC = ServiceSpec.model_validate({"name": "digits", "model": "models:/digits@champion"})
+ROLLOUT = Rollout(model="digits", serving="3", proven=True)
+
+
+def config(spec: ServiceSpec = SPEC, rollout: Rollout = ROLLOUT) -> dict[str, Any]:
+    return application_config(spec, rollout, "run", "http://mlflow")
+
+
+def changed(spec: ServiceSpec, **keys: Any) -> ServiceSpec:
+    return ServiceSpec.model_validate(spec.model_dump() | keys)
+
+
+def test_candidate_in_place_changes_the_user_config_alone() -> None:
+    with_candidate = config(rollout=replace(ROLLOUT, candidate="4", trial=2))
+    deployment, other = config()["deployments"][0], with_candidate["deployments"][0]
+    assert other["user_config"] == {"serving": "3", "candidate": "4", "trial": 2}
+    assert with_candidate["args"] == config()["args"]
+    assert deployment | {"user_config": None} == other | {"user_config": None}
+
+
+def test_candidate_by_surge_changes_the_arguments_and_back() -> None:
+    surging = config(rollout=replace(ROLLOUT, candidate="4", trial=2, surge=True))
+    assert surging["deployments"][0]["user_config"]["serving"] == "4"
+    assert surging["args"]["generation"] == 2
+    refused = config(rollout=replace(ROLLOUT, trial=2, refused="4"))
+    assert refused["args"] == config()["args"]
+
+
+def test_replicas_fixed_or_in_a_range_are_scaled_so() -> None:
+    fixed = config(changed(SPEC, replicas="2"))["deployments"][0]
+    assert fixed["num_replicas"] == 2
+    assert "autoscaling_config" not in fixed
+    scaled = config(changed(SPEC, replicas="1..4"))["deployments"][0]
+    assert "num_replicas" not in scaled
+    bounds = scaled["autoscaling_config"]
+    assert (bounds["min_replicas"], bounds["max_replicas"]) == (1, 4)
+
+
+def test_environment_of_the_spec_wins_and_threads_follow_the_cpus() -> None:
+    spec = changed(SPEC, resources={"cpus": 2.5}, env={"TOKENIZERS_PARALLELISM": "false"})
+    options = config(spec)["deployments"][0]["ray_actor_options"]
+    assert options["num_cpus"] == 2.5
+    variables = options["runtime_env"]["env_vars"]
+    assert variables == {"OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
+
+
+@pytest.mark.filterwarnings("ignore:`look_back_period_s`:FutureWarning")
+def test_whole_config_is_one_that_serve_takes_whatever_the_order() -> None:
+    other = config(changed(SPEC, name="letters", replicas="1..4"))
+    whole = serve_config([other, config()], "http://127.0.0.1:8123")
+    assert whole == serve_config([config(), other], "http://127.0.0.1:8123")
+    assert whole["http_options"] == {"host": "127.0.0.1", "port": 8123}
+    taken = ServeDeploySchema.model_validate(whole)
+    assert [application.name for application in taken.applications] == ["digits", "letters"]
+
+
+def test_services_behind_an_address_of_the_network_listen_to_it() -> None:
+    assert serve_config([], "http://serve.example:8000")["http_options"]["host"] == "0.0.0.0"

@@ -1,0 +1,339 @@
+"""Versions of every kind are loaded as they should be served, or refused with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+import torch
+from mlflow import MlflowClient
+from mlflow.models import ModelSignature, infer_signature
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from journeyman.serve.model import ModelError, ServedModel, download_version, load_model
+from journeyman.serve.protocols.invocations import parse, render
+from journeyman.tracking.packages import log_package, register, save_package
+
+torch.set_num_threads(1)
+
+# MLflow compares a DataFrame's columns with a range, which pandas will change.
+pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")
+
+BATCH = torch.arange(8.0).reshape(2, 4) / 8
+TENSORS = ModelSignature(Schema([TensorSpec(np.dtype("float32"), (-1, 4))]))
+TABLE = pd.DataFrame({"age": [31.0, 52.0, 18.0, 44.0], "visits": [2, 9, 1, 7]})
+
+
+class Two(nn.Module):  # type: ignore[misc]
+    def forward(self, pixels: torch.Tensor, weight: torch.Tensor) -> Any:
+        return {"scores": pixels * weight, "half": (pixels * weight).to(torch.bfloat16)}
+
+
+class Echo(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Answers with what MLflow hands it, so that a test sees it."""
+
+    # MLflow reads type hints as a signature.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+        return {"kind": type(model_input).__name__, "params": params, "rows": len(model_input)}
+
+
+def answer(model: ServedModel, body: dict[str, Any]) -> Any:
+    invocation = parse(orjson.dumps(body), "application/json", model.signature)
+    return orjson.loads(render(model.predict(invocation.inputs, invocation.params), model.signature))[
+        "predictions"
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """load_model sets it for the process; a test must not leave it set for the next."""
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "unset by the test")
+
+
+@pytest.fixture(scope="module")
+def linear() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Linear(4, 3)
+
+
+@pytest.fixture(scope="module")
+def published(linear: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_package(linear, BATCH, tmp_path_factory.mktemp("published") / "model").path
+
+
+@pytest.fixture(scope="module")
+def sklearn_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sklearn") / "model"
+    classifier = LogisticRegression().fit(TABLE, [0, 1, 0, 1])
+    mlflow.sklearn.save_model(
+        classifier,
+        folder,
+        signature=ModelSignature(
+            inputs=Schema([ColSpec("double", "age"), ColSpec("long", "visits")]),
+            outputs=Schema([TensorSpec(np.dtype("int64"), (-1,))]),
+        ),
+        input_example=TABLE.head(2),
+        serialization_format="cloudpickle",
+        pip_requirements=["scikit-learn"],
+    )
+    return folder
+
+
+# -- exported programs ---------------------------------------------------------------------------------
+
+
+def test_load_model_of_a_published_package_answers_as_its_module_without_pickle(
+    published: Path, linear: nn.Module
+) -> None:
+    model = load_model(published, allow_pickle=False)
+
+    assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    assert (model.exported, model.own_python, model.folder) == (True, False, published)
+    assert model.example == {"inputs": BATCH.tolist()}
+    model.warm()
+    with torch.no_grad():
+        expected = linear(torch.ones(3, 4)).numpy()
+    outputs = model.predict({"input": np.ones((3, 4), np.float32)})
+    assert list(outputs) == ["output"]
+    np.testing.assert_allclose(outputs["output"], expected, rtol=1e-5)
+    np.testing.assert_allclose(answer(model, {"instances": [[1, 1, 1, 1]]}), expected[:1], rtol=1e-5)
+
+
+def test_load_model_of_a_plain_mlflow_pt2_is_served_the_same_way(linear: nn.Module, tmp_path: Path) -> None:
+    mlflow.pytorch.save_model(
+        linear.eval(),
+        tmp_path / "model",
+        signature=TENSORS,
+        input_example=BATCH.numpy(),
+        pip_requirements=["torch"],
+        serialization_format="pt2",
+    )
+    model = load_model(tmp_path / "model", allow_pickle=False)
+    model.warm()
+    assert (model.exported, model.own_python) == (True, False)
+    assert np.shape(answer(model, {"inputs": [[1, 2, 3, 4]] * 5})) == (5, 3)
+
+
+def test_load_model_with_several_inputs_and_outputs_takes_and_gives_them_by_name(tmp_path: Path) -> None:
+    folder = save_package(Two(), (BATCH, BATCH), tmp_path / "model").path
+    model = load_model(folder, allow_pickle=False)
+    model.warm()
+    assert model.example is not None and set(model.example["inputs"]) == {"pixels", "weight"}
+    assert answer(model, {"inputs": {"weight": [[2, 2, 2, 2]], "pixels": [[1, 2, 3, 4]]}}) == {
+        "scores": [[2, 4, 6, 8]],
+        "half": [[2, 4, 6, 8]],
+    }
+
+
+def test_load_model_of_a_program_that_unpickles_is_refused_and_allowed_when_told(
+    linear: nn.Module, tmp_path: Path
+) -> None:
+    mlflow.pytorch.save_model(
+        linear,
+        tmp_path / "model",
+        signature=TENSORS,
+        pip_requirements=["torch"],
+        serialization_format="pickle",
+    )
+    with pytest.raises(ModelError, match="pickle") as caught:
+        load_model(tmp_path / "model", allow_pickle=False)
+    assert "allow_pickle: true" in caught.value.hint
+
+    model = load_model(tmp_path / "model", allow_pickle=True)
+    assert (model.exported, model.own_python, model.example) == (False, True, None)
+    model.warm()
+    assert np.shape(answer(model, {"inputs": [[1, 2, 3, 4]]})) == (1, 3)
+
+
+def test_load_model_of_a_program_with_code_of_its_own_says_so(linear: nn.Module, tmp_path: Path) -> None:
+    code = tmp_path / "own_operators.py"
+    code.touch()
+    mlflow.pytorch.save_model(
+        linear.eval(),
+        tmp_path / "model",
+        signature=TENSORS,
+        input_example=BATCH.numpy(),
+        pip_requirements=["torch"],
+        code_paths=[str(code)],
+        serialization_format="pt2",
+    )
+    model = load_model(tmp_path / "model", allow_pickle=False)
+    assert (model.exported, model.own_python) == (True, True)
+
+
+# -- other flavors -------------------------------------------------------------------------------------
+
+
+def test_load_model_of_sklearn_is_refused_without_allow_pickle(sklearn_folder: Path) -> None:
+    with pytest.raises(ModelError, match="can run code when read") as caught:
+        load_model(sklearn_folder, allow_pickle=False)
+    assert "allow_pickle: true" in caught.value.hint
+
+
+def test_load_model_of_sklearn_with_allow_pickle_answers_a_table(sklearn_folder: Path) -> None:
+    model = load_model(sklearn_folder, allow_pickle=True)
+    assert (model.exported, model.own_python) == (False, True)
+    model.warm()
+    assert answer(model, {"dataframe_split": TABLE.to_dict(orient="split")}) == [0, 1, 0, 1]
+    assert answer(model, {"dataframe_records": [{"visits": 9, "age": 52}]}) == [1]
+    assert answer(model, {"inputs": {"age": [18, 44], "visits": [1, 7]}}) == [0, 1]
+
+
+def test_load_model_of_sklearn_trained_on_arrays_takes_tensors(tmp_path: Path) -> None:
+    rows = TABLE.to_numpy()
+    classifier = LogisticRegression().fit(rows, [0, 1, 0, 1])
+    mlflow.sklearn.save_model(
+        classifier,
+        tmp_path / "model",
+        signature=infer_signature(rows, classifier.predict_proba(rows)),
+        pyfunc_predict_fn="predict_proba",
+        serialization_format="cloudpickle",
+        pip_requirements=["scikit-learn"],
+    )
+    model = load_model(tmp_path / "model", allow_pickle=True)
+    assert np.shape(answer(model, {"inputs": rows.tolist()})) == (4, 2)
+
+
+def test_load_model_passes_params_to_models_that_declare_them(tmp_path: Path) -> None:
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype("float32"), (-1, 2), "pixels")]),
+        params=ParamSchema([ParamSpec("depth", "long", 3)]),
+    )
+    mlflow.pyfunc.save_model(
+        tmp_path / "model",
+        python_model=Echo(),
+        signature=signature,
+        input_example=({"pixels": np.ones((1, 2), np.float32)}, {"depth": 4}),
+        pip_requirements=["mlflow"],
+    )
+    model = load_model(tmp_path / "model", allow_pickle=True)
+    model.warm()
+    body: dict[str, Any] = {"inputs": {"pixels": [[1, 2]]}}
+    assert answer(model, body) == {"kind": "dict", "params": {"depth": 3}, "rows": 1}
+    assert answer(model, body | {"params": {"depth": 5}})["params"] == {"depth": 5}
+
+
+def test_load_model_without_a_signature_takes_what_mlflow_takes(tmp_path: Path) -> None:
+    mlflow.pyfunc.save_model(
+        tmp_path / "model", python_model=Echo(), signature=False, pip_requirements=["mlflow"]
+    )
+    model = load_model(tmp_path / "model", allow_pickle=True)
+    assert answer(model, {"inputs": [[1, 2]]})["kind"] == "ndarray"
+    assert answer(model, {"dataframe_records": [{"a": 1}]})["kind"] == "DataFrame"
+
+
+@pytest.mark.parametrize(
+    "content", [None, "flavors: {}\n", "flavors: {python_function: {loader_module: x9}}\n"]
+)
+def test_load_model_of_what_is_no_model_says_that_it_cannot(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "MLmodel").write_text(content)
+    with pytest.raises(ModelError):
+        load_model(tmp_path, allow_pickle=False)
+
+
+def test_load_model_of_a_flavor_that_is_not_installed_names_the_package(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text(
+        "flavors: {python_function: {loader_module: package_that_is_not_there}}\n"
+    )
+    with pytest.raises(ModelError, match="package_that_is_not_there") as caught:
+        load_model(tmp_path, allow_pickle=False)
+    assert "requirements" in caught.value.hint
+
+
+# -- warming -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "cause"), [([1, 2, 3], "refuses its own input example"), ([1, 2, 3, 1e30], "holds NaN")]
+)
+def test_warm_of_a_version_that_does_not_answer_its_example_fails(
+    tmp_path: Path, row: list[float], cause: str
+) -> None:
+    class Cube(nn.Module):  # type: ignore[misc]
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return pixels**3 - pixels**3
+
+    folder = save_package(Cube(), BATCH, tmp_path / "model").path
+    (folder / "serving_input_example.json").write_bytes(orjson.dumps({"inputs": [row]}))
+    with pytest.raises(ModelError, match=cause):
+        load_model(folder, allow_pickle=False).warm()
+
+
+def test_warm_of_a_model_that_raises_is_a_model_error(tmp_path: Path) -> None:
+    class Broken(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+            raise KeyError("vocabulary")
+
+    mlflow.pyfunc.save_model(
+        tmp_path / "model",
+        python_model=Broken(),
+        signature=TENSORS,
+        input_example=BATCH.numpy(),
+        pip_requirements=["mlflow"],
+    )
+    with pytest.raises(ModelError, match="KeyError: 'vocabulary'"):
+        load_model(tmp_path / "model", allow_pickle=True).warm()
+
+
+# -- downloading ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def registered(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a model with one version on the server."""
+    client = MlflowClient(tracking_uri=mlflow_url, registry_uri=mlflow_url)
+    package = save_package(nn.Linear(4, 3), BATCH, tmp_path_factory.mktemp("registered") / "model")
+    run_id = client.create_run("0").info.run_id
+    register(client, log_package(client, package, run_id, "served"), "served", run_id, {}, None)
+    return "served"
+
+
+def test_download_version_fetches_a_version_that_loads(
+    mlflow_url: str, registered: str, tmp_path: Path
+) -> None:
+    folder = download_version(mlflow_url, registered, "1", tmp_path / "cache" / "served-1")
+
+    assert folder == tmp_path / "cache" / "served-1"
+    assert [path.name for path in folder.parent.iterdir()] == ["served-1"]
+    load_model(folder, allow_pickle=False).warm()
+
+
+def test_download_version_of_what_is_there_asks_nobody(tmp_path: Path) -> None:
+    assert download_version("http://127.0.0.1:9", "served", "1", tmp_path) == tmp_path
+
+
+def test_download_version_into_one_folder_at_once_gives_everyone_a_whole_model(
+    mlflow_url: str, registered: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "served-1"
+    with ThreadPoolExecutor(3) as pool:
+        folders = list(pool.map(lambda _: download_version(mlflow_url, registered, "1", target), range(3)))
+    assert folders == [target] * 3
+    assert [path.name for path in tmp_path.iterdir()] == ["served-1"]
+    load_model(target, allow_pickle=False).warm()
+
+
+def test_download_version_that_does_not_exist_leaves_nothing(
+    mlflow_url: str, registered: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match="version 7 of model 'served'"):
+        download_version(mlflow_url, registered, "7", tmp_path / "served-7")
+    assert not list(tmp_path.iterdir())
+
+
+def test_load_model_survives_the_loss_of_its_folder(published: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(published, tmp_path / "copy"))
+    model = load_model(folder, allow_pickle=False)
+    shutil.rmtree(folder)
+    model.warm()

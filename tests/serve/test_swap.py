@@ -1,0 +1,236 @@
+"""The life of a service's versions, turn by turn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from journeyman.serve.phases import Phase
+from journeyman.serve.swap import (
+    FAILED,
+    OWN_PYTHON,
+    READY,
+    Report,
+    Rollout,
+    Snapshot,
+    decide,
+    read_report,
+    read_rollout,
+    write_report,
+    write_rollout,
+)
+
+FIRST = Rollout(model="digits", serving="3")
+PROVEN = replace(FIRST, proven=True)
+LOADING = replace(PROVEN, candidate="4", trial=2)
+SURGING = replace(LOADING, surge=True)
+
+
+def report(
+    serving: str = "3",
+    *,
+    generation: int = 1,
+    trial: int = 1,
+    candidate: str | None = None,
+    state: str | None = None,
+    reason: str = "",
+) -> Report:
+    return Report(
+        generation=generation,
+        serving=serving,
+        trial=trial,
+        candidate=candidate,
+        candidate_state=state,
+        reason=reason,
+    )
+
+
+def of_candidate(state: str, reason: str = "") -> Report:
+    return report(trial=2, candidate="4", state=state, reason=reason)
+
+
+def seen(
+    rollout: Rollout | None,
+    *reports: Report | None,
+    version: str | None = "3",
+    model: str = "digits",
+    trouble: str = "",
+    undeploy: bool = False,
+    status: str | None = "RUNNING",
+    message: str = "",
+) -> Snapshot:
+    return Snapshot(
+        rollout=rollout,
+        model=model,
+        version=version,
+        trouble=trouble,
+        undeploy=undeploy,
+        status=status,
+        message=message,
+        reports=reports,
+    )
+
+
+# -- deploying -----------------------------------------------------------------------------------------
+
+
+def test_first_turn_serves_the_version_that_is_ordered() -> None:
+    decision = decide(seen(None, status=None))
+    assert (decision.rollout, decision.phase) == (FIRST, Phase.DEPLOYING)
+
+
+def test_first_turn_without_a_version_waits_and_deploys_nothing() -> None:
+    decision = decide(seen(None, version=None, trouble="model digits has no alias champion", status=None))
+    assert (decision.rollout, decision.phase) == (None, Phase.DEPLOYING)
+    assert "no alias champion" in decision.reason
+
+
+def test_replicas_that_serve_make_the_service_healthy() -> None:
+    assert decide(seen(FIRST, None, status="DEPLOYING")).phase == Phase.DEPLOYING
+    decision = decide(seen(FIRST, report()))
+    assert (decision.rollout, decision.phase, decision.reason) == (PROVEN, Phase.HEALTHY, "")
+
+
+def test_deployment_that_fails_is_unhealthy_with_the_cause_and_another_version_starts_afresh() -> None:
+    message = (
+        "It failed to start 3 times.\nRuntimeError: Traceback (most recent call last):\n  File x\n"
+        "journeyman.serve.model.ModelError: it is stored as pickle\nSet `allow_pickle: true`.\n"
+    )
+    failed = seen(FIRST, status="DEPLOY_FAILED", message=message)
+    decision = decide(failed)
+    assert (decision.rollout, decision.phase) == (FIRST, Phase.UNHEALTHY)
+    assert decision.reason == "ModelError: it is stored as pickle Set `allow_pickle: true`."
+    afresh = decide(replace(failed, version="4"))
+    assert afresh.rollout == Rollout(model="digits", serving="4", generation=2, trial=2)
+    assert afresh.phase == Phase.DEPLOYING
+
+
+def test_another_model_starts_afresh() -> None:
+    decision = decide(seen(replace(PROVEN, trial=5), report(), model="letters", version="1"))
+    assert decision.rollout == Rollout(model="letters", serving="1", generation=6, trial=6)
+
+
+# -- in place ------------------------------------------------------------------------------------------
+
+
+def test_moved_alias_becomes_a_candidate_beside_the_serving_version() -> None:
+    decision = decide(seen(PROVEN, report(), version="4"))
+    assert (decision.rollout, decision.phase) == (LOADING, Phase.SWAPPING)
+    assert "0 of 1 replicas are ready" in decision.reason
+
+
+def test_swap_waits_for_every_replica() -> None:
+    waiting = decide(seen(LOADING, of_candidate(READY), None, version="4"))
+    assert (waiting.rollout, waiting.phase) == (LOADING, Phase.SWAPPING)
+    assert "1 of 2 replicas are ready" in waiting.reason
+    # One that still speaks of the candidate before.
+    stale = report(trial=1, candidate="4", state=READY)
+    assert decide(seen(LOADING, of_candidate(READY), stale, version="4")).rollout == LOADING
+    swapped = decide(seen(LOADING, of_candidate(READY), of_candidate(READY), version="4"))
+    assert swapped.rollout == replace(PROVEN, serving="4", trial=2)
+
+
+def test_swap_without_a_single_replica_waits() -> None:
+    assert decide(seen(LOADING, version="4")).rollout == LOADING
+
+
+def test_candidate_that_fails_is_refused_and_not_tried_again() -> None:
+    decision = decide(seen(LOADING, of_candidate(READY), of_candidate(FAILED, "it is broken"), version="4"))
+    refused = replace(PROVEN, trial=2, refused="4", refused_because="it is broken")
+    assert (decision.rollout, decision.phase) == (refused, Phase.HEALTHY)
+    assert decision.reason == "keeps version 3: version 4: it is broken"
+    assert decide(seen(refused, report(trial=2), version="4")).rollout == refused
+
+
+def test_version_after_a_refused_one_is_tried_at_once() -> None:
+    refused = replace(PROVEN, trial=2, refused="4", refused_because="it is broken")
+    decision = decide(seen(refused, report(), version="5"))
+    assert decision.rollout == replace(PROVEN, candidate="5", trial=3)
+
+
+def test_refused_version_is_tried_again_once_the_alias_has_been_elsewhere() -> None:
+    refused = replace(PROVEN, trial=2, refused="4", refused_because="it is broken")
+    back = decide(seen(refused, report())).rollout
+    assert back == replace(PROVEN, trial=2)
+    # What replicas said of its former trial does not count.
+    again = decide(seen(back, of_candidate(FAILED), version="4")).rollout
+    assert again == replace(PROVEN, candidate="4", trial=3)
+    assert decide(seen(again, of_candidate(FAILED), version="4")).rollout == again
+
+
+def test_alias_that_moves_back_drops_the_candidate() -> None:
+    assert decide(seen(LOADING, of_candidate(READY))).rollout == replace(PROVEN, trial=2)
+
+
+# -- by surge ------------------------------------------------------------------------------------------
+
+
+def test_candidate_with_python_of_its_own_gets_new_replicas() -> None:
+    decision = decide(seen(LOADING, of_candidate(OWN_PYTHON), of_candidate(OWN_PYTHON), version="4"))
+    assert (decision.rollout, decision.phase) == (SURGING, Phase.SWAPPING)
+    assert (SURGING.target, SURGING.beside, SURGING.target_generation) == ("4", None, 2)
+
+
+def test_surge_ends_when_only_new_replicas_answer() -> None:
+    new = report("4", generation=2, trial=2)
+    assert decide(seen(SURGING, report(), new, version="4", status="DEPLOYING")).rollout == SURGING
+    assert decide(seen(SURGING, report(), new, version="4")).rollout == SURGING
+    done = decide(seen(SURGING, new, version="4"))
+    assert done.rollout == replace(PROVEN, serving="4", generation=2, trial=2)
+    assert done.phase == Phase.HEALTHY
+
+
+def test_surge_that_fails_goes_back_to_the_replicas_there_were() -> None:
+    decision = decide(seen(SURGING, report(), version="4", status="DEPLOY_FAILED", message="no"))
+    refused = replace(PROVEN, trial=2, refused="4", refused_because="no")
+    assert (decision.rollout, refused.target_generation) == (refused, 1)
+
+
+# -- orders that are lost, and the end -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rollout", [PROVEN, LOADING, SURGING])
+def test_lost_order_changes_nothing_and_is_told(rollout: Rollout) -> None:
+    decision = decide(seen(rollout, report(), version=None, trouble="model digits has no alias champion"))
+    assert decision.rollout == rollout
+    assert decision.reason.startswith("order lost: model digits has no alias champion")
+
+
+def test_undeploy_takes_it_out_of_the_config_and_waits_for_its_end() -> None:
+    decision = decide(seen(LOADING, report(), undeploy=True, version=None))
+    assert (decision.rollout, decision.phase) == (None, Phase.UNDEPLOYING)
+    assert decide(seen(LOADING, undeploy=True, version=None, status=None)).phase == Phase.UNDEPLOYED
+
+
+def test_service_whose_replicas_die_is_unhealthy_and_well_again() -> None:
+    dying = seen(PROVEN, None, status="UNHEALTHY", message="a replica died")
+    assert (decide(dying).phase, decide(dying).reason) == (Phase.UNHEALTHY, "a replica died")
+    assert decide(seen(PROVEN, report())).phase == Phase.HEALTHY
+
+
+@given(
+    st.lists(st.sampled_from(["3", "4", "5", None]), max_size=12),
+    st.lists(st.sampled_from([READY, FAILED, OWN_PYTHON]), min_size=12, max_size=12),
+)
+def test_rollout_never_serves_what_no_replica_proved_and_survives_storage(
+    orders: list[str | None], answers: list[str]
+) -> None:
+    rollout, proven = PROVEN, {"3"}
+    for order, answer in zip(orders, answers, strict=False):
+        one = report(
+            rollout.target,
+            generation=rollout.target_generation,
+            trial=rollout.trial,
+            candidate=rollout.beside,
+            state=answer if rollout.beside else None,
+        )
+        if rollout.surge or answer == READY:
+            proven.add(rollout.candidate or rollout.serving)
+        decided = decide(seen(rollout, read_report(write_report(one)), version=order, trouble="lost"))
+        assert decided.rollout is not None
+        assert decided.rollout.serving in proven
+        assert decided.rollout.candidate != decided.rollout.serving
+        rollout = read_rollout(write_rollout(decided.rollout))

@@ -1,0 +1,1 @@
+"""What is remembered: every record Journeyman keeps lives in MLflow, and this folder writes and reads it."""

@@ -1,0 +1,270 @@
+"""MLflow over its REST API, for processes that must start fast or stay small: the CLI, the SDK, control.
+
+`import mlflow` costs over a second; httpx a tenth. Only what those processes need is here.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+import orjson
+
+from journeyman.errors import NotFoundError, RefusedError, UnreachableError
+from journeyman.tracking.records import Run, parse_run
+
+_PROXIED = "mlflow-artifacts:"
+_PAGE = 1000
+
+
+class Mlflow:
+    """A client of one MLflow server. Threads may share it.
+
+    Raises UnreachableError where the server does not answer, NotFoundError and RefusedError where it says no.
+    """
+
+    def __init__(self, url: str, auth: httpx.Auth | None = None, token: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(
+            base_url=self.url, auth=auth, headers=headers, timeout=httpx.Timeout(30, connect=5)
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    # -- experiments and runs ------------------------------------------------------------------------
+
+    def experiments(self) -> dict[str, str]:
+        """Id to name of every experiment that is not deleted."""
+        found: dict[str, str] = {}
+        for body in self._pages("experiments/search", {"max_results": _PAGE}):
+            found |= {e["experiment_id"]: e["name"] for e in body.get("experiments", [])}
+        return found
+
+    def experiment_id(self, name: str) -> str:
+        """The experiment of that name, made if there is none.
+
+        MLflow starts with an experiment `Default`: a name that differs from an existing one in case alone
+        means that one.
+        """
+        for experiment_id, existing in self.experiments().items():
+            if existing.casefold() == name.casefold():
+                self._mark_as_training(experiment_id)
+                return experiment_id
+        try:
+            created = str(self._post("experiments/create", {"name": name})["experiment_id"])
+            self._mark_as_training(created)
+            return created
+        except RefusedError as error:
+            # Someone else made it between the two calls.
+            for experiment_id, existing in self.experiments().items():
+                if existing == name:
+                    return experiment_id
+            raise error
+
+    def _mark_as_training(self, experiment_id: str) -> None:
+        """MLflow's page shows an experiment of no kind as one of prompts and traces."""
+        tag = {"key": "mlflow.experimentKind", "value": "custom_model_development"}
+        self._post("experiments/set-experiment-tag", {"experiment_id": experiment_id} | tag)
+
+    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Run:
+        body = {
+            "experiment_id": experiment_id,
+            "run_name": name,
+            "start_time": int(time.time() * 1000),
+            "tags": _pairs(tags),
+        }
+        return parse_run(self._post("runs/create", body)["run"])
+
+    def update_run(self, run_id: str, status: str, end_ms: int | None = None) -> None:
+        body: dict[str, Any] = {"run_id": run_id, "status": status}
+        if end_ms is not None:
+            body["end_time"] = end_ms
+        self._post("runs/update", body)
+
+    def run(self, run_id: str) -> Run:
+        return parse_run(self._get("runs/get", {"run_id": run_id})["run"])
+
+    def search_runs(
+        self, experiment_ids: Iterable[str], filter_string: str, limit: int | None = None
+    ) -> list[Run]:
+        """Runs that match, newest first."""
+        body = {
+            "experiment_ids": list(experiment_ids),
+            "filter": filter_string,
+            "max_results": min(limit or _PAGE, _PAGE),
+            "order_by": ["attributes.start_time DESC"],
+        }
+        found: list[Run] = []
+        for answer in self._pages("runs/search", body):
+            found += [parse_run(run) for run in answer.get("runs", [])]
+            if limit is not None and len(found) >= limit:
+                return found[:limit]
+        return found
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self.log_batch(run_id, tags=tags)
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        self._post("runs/delete-tag", {"run_id": run_id, "key": key})
+
+    def log_batch(
+        self,
+        run_id: str,
+        *,
+        metrics: Iterable[Mapping[str, Any]] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """At most 1,000 metrics, 100 params and 100 tags: MLflow's own limits."""
+        body = {
+            "run_id": run_id,
+            "metrics": list(metrics),
+            "params": _pairs(params or {}),
+            "tags": _pairs(tags or {}),
+        }
+        self._post("runs/log-batch", body)
+
+    def claim(self, run_id: str, key: str, claimant: str) -> bool:
+        """Write a param once: True for the one claimant whose value was stored."""
+        try:
+            self._post("runs/log-parameter", {"run_id": run_id, "key": key, "value": claimant})
+        except RefusedError:
+            return self.run(run_id).params.get(key) == claimant
+        return True
+
+    def log_inputs(self, run_id: str, datasets: Iterable[Mapping[str, Any]]) -> None:
+        self._post("runs/log-inputs", {"run_id": run_id, "datasets": list(datasets)})
+
+    def metric_history(self, run_id: str, key: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        query: dict[str, Any] = {"run_id": run_id, "metric_key": key, "max_results": 25000}
+        while True:
+            body = self._get("metrics/get-history", query)
+            found += body.get("metrics", [])
+            if not body.get("next_page_token"):
+                return found
+            query["page_token"] = body["next_page_token"]
+
+    # -- artifacts -----------------------------------------------------------------------------------
+
+    def upload(self, run: Run, path: str, content: bytes) -> None:
+        self._send("PUT", self._artifact_path(run, path), content=content)
+
+    def download(self, run: Run, path: str) -> bytes:
+        return self._send("GET", self._artifact_path(run, path)).content
+
+    def delete_artifact(self, run: Run, path: str) -> None:
+        self._send("DELETE", self._artifact_path(run, path))
+
+    def artifacts(self, run_id: str, path: str = "") -> dict[str, int | None]:
+        """Paths directly below `path`, with the size in bytes of a file and None for a folder."""
+        found: dict[str, int | None] = {}
+        query: dict[str, Any] = {"run_id": run_id} | ({"path": path} if path else {})
+        while True:
+            body = self._get("artifacts/list", query)
+            for entry in body.get("files", []):
+                found[entry["path"]] = None if entry.get("is_dir") else int(entry.get("file_size", 0))
+            if not body.get("next_page_token"):
+                return found
+            query["page_token"] = body["next_page_token"]
+
+    def _artifact_path(self, run: Run, path: str) -> str:
+        if not run.artifact_uri.startswith(_PROXIED):
+            raise RefusedError(
+                f"run {run.run_id} keeps its artifacts at {run.artifact_uri}, not behind the MLflow server",
+                "Start the server with --serve-artifacts and use an experiment made since.",
+            )
+        root = urlsplit(run.artifact_uri).path.strip("/")
+        return f"/api/2.0/mlflow-artifacts/artifacts/{quote(posixpath.join(root, path))}"
+
+    # -- models --------------------------------------------------------------------------------------
+
+    def registered_model(self, name: str) -> dict[str, Any]:
+        """MLflow's own description of a registered model, aliases included."""
+        body = self._get("registered-models/get", {"name": name})
+        model: dict[str, Any] = body["registered_model"]
+        return model
+
+    def aliases(self, name: str) -> dict[str, str]:
+        """Alias to version number."""
+        return {a["alias"]: str(a["version"]) for a in self.registered_model(name).get("aliases", [])}
+
+    def model_version(self, name: str, version: str) -> dict[str, Any]:
+        body = self._get("model-versions/get", {"name": name, "version": version})
+        found: dict[str, Any] = body["model_version"]
+        return found
+
+    def model_versions(self, name: str) -> list[dict[str, Any]]:
+        """Newest first."""
+        found: list[dict[str, Any]] = []
+        quoted = name.replace("'", "\\'")
+        query: dict[str, Any] = {"filter": f"name='{quoted}'", "max_results": 1000}
+        while True:
+            body = self._get("model-versions/search", query)
+            found += body.get("model_versions", [])
+            if not body.get("next_page_token"):
+                return sorted(found, key=lambda v: int(v["version"]), reverse=True)
+            query["page_token"] = body["next_page_token"]
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        self._post("registered-models/alias", {"name": name, "alias": alias, "version": version})
+
+    # -- transport -----------------------------------------------------------------------------------
+
+    def healthy(self) -> bool:
+        try:
+            return self._http.get("/health", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def _pages(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        while True:
+            answer = self._post(path, body)
+            yield answer
+            token = answer.get("next_page_token")
+            if not token:
+                return
+            body = body | {"page_token": token}
+
+    def _get(self, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._send("GET", f"/api/2.0/mlflow/{path}", params=query)
+        body: dict[str, Any] = orjson.loads(answer.content)
+        return body
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._send("POST", f"/api/2.0/mlflow/{path}", json=body)
+        parsed: dict[str, Any] = orjson.loads(answer.content) if answer.content else {}
+        return parsed
+
+    def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **kwargs)
+        except httpx.HTTPError as error:
+            raise UnreachableError(
+                f"MLflow at {self.url} does not answer: {type(error).__name__}",
+                "`journeyman status` tells which part is down; `journeyman up` starts the local stack.",
+            ) from error
+        if answer.is_success:
+            return answer
+        message = _message(answer)
+        if answer.status_code == 404:
+            raise NotFoundError(message)
+        raise RefusedError(f"MLflow at {self.url} refused {method} {path} ({answer.status_code}): {message}")
+
+
+def _pairs(mapping: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in mapping.items()]
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        body = orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        return answer.text[:300]
+    return str(body.get("message", body))[:600] if isinstance(body, dict) else str(body)[:300]

@@ -1,0 +1,136 @@
+"""The records Journeyman keeps in MLflow: their keys, and how a run is read back as a job or a service.
+
+Pure: what a run of MLflow's REST API holds goes in, frozen records come out. The table of every key, its
+writer and its reader is in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA_VERSION = "1"
+
+SCHEMA = "journeyman.schema_version"
+KIND = "journeyman.kind"
+CLUSTER = "journeyman.cluster"
+NAME = "journeyman.name"
+SPEC = "journeyman.spec"
+PHASE = "journeyman.phase"
+REASON = "journeyman.reason"
+
+SUBMISSION_KEY = "journeyman.submission_key"
+SUBMITTED_MS = "journeyman.submitted_ms"
+"""Written last by a submitter: everything else of the order is in place."""
+CODE_SHA256 = "journeyman.code_sha256"
+CANCEL_MS = "journeyman.cancel_requested_ms"
+ATTEMPT = "journeyman.attempt"
+OUTCOME = "journeyman.outcome"
+"""How an attempt ended, as its driver saw it: `journeyman.outcome.<attempt>`, JSON."""
+WORKERS_STARTED_MS = "journeyman.workers_started_ms"
+MODEL_VERSION = "journeyman.model_version"
+"""`<model>/<version>` that a job published."""
+PUBLICATION = "journeyman.publication"
+"""What became of a job's model, JSON, as the worker saw it that published it."""
+DATA_DIGESTS = "journeyman.data_digests"
+"""Digest of each path under `data`, JSON by name."""
+
+UNDEPLOY_MS = "journeyman.undeploy_requested_ms"
+SERVING = "journeyman.serving_version"
+CANDIDATE = "journeyman.candidate_version"
+"""The version on its way to take the place of the one that serves; empty where there is none."""
+ROLLOUT = "journeyman.rollout"
+"""What control decided last of a service's versions, JSON; control alone reads it."""
+MODEL = "journeyman.model"
+MODEL_RUN = "journeyman.model_run"
+"""The run that trained the version a service answers with."""
+URL = "journeyman.url"
+REPLICA = "journeyman.replica"
+"""What one replica has loaded: `journeyman.replica.<replica id>`, JSON."""
+
+NOTE = "mlflow.note.content"
+GIT_COMMIT = "mlflow.source.git.commit"
+GIT_DIRTY = "journeyman.git_dirty"
+
+CLAIM_PARAM = "attempt"
+"""Params are write-once in MLflow: the claimant whose `attempt.<n>` was stored owns attempt n."""
+
+JOB = "job"
+SERVICE = "service"
+
+ACTIVE_STATUSES = ("SCHEDULED", "RUNNING")
+MAX_TAG_CHARACTERS = 8000
+"""MLflow's own limit on the value of a tag."""
+
+CODE_ARTIFACT = "code/code.zip"
+SPEC_ARTIFACT = "spec.yaml"
+LOGS_ARTIFACT = "logs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One MLflow run as its REST API tells it."""
+
+    run_id: str
+    experiment_id: str
+    run_name: str
+    status: str
+    artifact_uri: str
+    start_ms: int
+    end_ms: int | None
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    steps: Mapping[str, int]
+    """Step of each metric's newest point."""
+
+    @property
+    def active(self) -> bool:
+        return self.status in ACTIVE_STATUSES
+
+    @property
+    def name(self) -> str:
+        return self.tags.get(NAME, self.run_name)
+
+    @property
+    def phase(self) -> str:
+        return self.tags.get(PHASE, "")
+
+    @property
+    def reason(self) -> str:
+        return self.tags.get(REASON, "")
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads(self.tags.get(SPEC, "{}"))
+        return loaded
+
+    @property
+    def attempt(self) -> int:
+        """The newest attempt that was claimed; 0 before the first."""
+        return int(self.tags.get(ATTEMPT, "0"))
+
+    def milliseconds(self, key: str) -> int | None:
+        value = self.tags.get(key)
+        return int(value) if value else None
+
+
+def parse_run(body: Mapping[str, Any]) -> Run:
+    """A run from the `run` object of MLflow's REST answers."""
+    info, data = body["info"], body.get("data", {})
+    metrics: Sequence[Mapping[str, Any]] = data.get("metrics", [])
+    return Run(
+        run_id=info["run_id"],
+        experiment_id=info["experiment_id"],
+        run_name=info.get("run_name", ""),
+        status=info["status"],
+        artifact_uri=info.get("artifact_uri", ""),
+        start_ms=int(info.get("start_time", 0)),
+        end_ms=int(info["end_time"]) if info.get("end_time") else None,
+        tags={tag["key"]: tag["value"] for tag in data.get("tags", [])},
+        params={param["key"]: param["value"] for param in data.get("params", [])},
+        metrics={metric["key"]: float(metric["value"]) for metric in metrics},
+        steps={metric["key"]: int(metric.get("step", 0)) for metric in metrics},
+    )
