@@ -5,10 +5,13 @@ A gang is all or nothing: one bundle of resources per worker, each bundle on one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from journeyman.cluster.resources import Amounts
+Amounts = Mapping[str, float]
+"""Ray's name of a resource (`CPU`, `GPU`, `memory` in bytes) to how much of it."""
+
+_COUNTED = ("CPU", "GPU")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,19 @@ class Capacity:
         _place(gang, free)
         nodes = tuple(Node(total=n.total, free=f) for n, f in zip(self.nodes, free, strict=True))
         return Capacity(nodes=nodes, growth=self.growth, occupants=self.occupants)
+
+
+def describe(amounts: Amounts) -> str:
+    """`2 CPUs and 1 GPU`, for reasons that people read."""
+    parts = []
+    for key, amount in amounts.items():
+        if key == "memory":
+            parts.append(f"{amount / 1024**3:.1f} GiB of memory")
+        elif key.startswith("accelerator_type:"):
+            parts.append(f"an accelerator {key.partition(':')[2]}")
+        else:
+            parts.append(f"{amount:g} {key}" + ("s" if amount != 1 and key in _COUNTED else ""))
+    return " and ".join(parts) or "nothing"
 
 
 def fits_now(gang: Sequence[Amounts], capacity: Capacity) -> bool:

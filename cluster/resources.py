@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from journeyman.cluster.spec_file import Bytes, Spec
-
-Amounts = Mapping[str, float]
-"""Ray's name of a resource (`CPU`, `GPU`, `memory` in bytes) to how much of it."""
 
 
 class Resources(Spec):
@@ -53,20 +49,3 @@ def actor_options(resources: Resources) -> dict[str, Any]:
     if resources.accelerator:
         options["accelerator_type"] = resources.accelerator
     return options
-
-
-_NAMES = {"CPU": "CPU", "GPU": "GPU"}
-
-
-def describe(amounts: Amounts) -> str:
-    """`2 CPUs and 1 GPU`, for reasons that people read."""
-    parts = []
-    for key, amount in amounts.items():
-        if key == "memory":
-            parts.append(f"{amount / 1024**3:.1f} GiB of memory")
-        elif key.startswith("accelerator_type:"):
-            parts.append(f"an accelerator {key.partition(':')[2]}")
-        else:
-            name = _NAMES.get(key, key)
-            parts.append(f"{amount:g} {name}" + ("s" if amount != 1 and key in _NAMES else ""))
-    return " and ".join(parts) or "nothing"

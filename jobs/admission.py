@@ -11,8 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from journeyman.cluster.capacity import Capacity, Occupant, fits_after_growth, fits_ever, fits_now
-from journeyman.cluster.resources import Amounts, describe
+from journeyman.cluster.capacity import (
+    Amounts,
+    Capacity,
+    Occupant,
+    describe,
+    fits_after_growth,
+    fits_ever,
+    fits_now,
+)
 
 
 class Verdict(StrEnum):

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from journeyman.cluster.resources import Amounts, Resources, ray_amounts
+from journeyman.cluster.capacity import Amounts
+from journeyman.cluster.resources import Resources, ray_amounts
 from journeyman.cluster.spec_file import Count, Name, Range, Seconds, Spec
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

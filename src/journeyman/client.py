@@ -1,7 +1,7 @@
 """The SDK: submit jobs, deploy services, query them, over HTTP alone. The CLI is written on it.
 
 Orders are written to MLflow and control carries them out; what is read here is what MLflow and the services
-say.
+say. What only orders need (specs, the packing of code) is imported where one is made: listings must be fast.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import orjson
 
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings, load_settings
-from journeyman.cluster.spec_file import override, parse, read_yaml
 from journeyman.errors import NotFoundError, SpecError, UnreachableError, UsageError
 from journeyman.jobs.admission import Candidate, Verdict, admit
 from journeyman.jobs.logs import LogChunk, LogReader
 from journeyman.jobs.phases import ENDED, Phase
-from journeyman.jobs.spec import gang
-from journeyman.jobs.submission import Order, read_order, submit
-from journeyman.serve.orders import changes, create_service, redeploy
-from journeyman.serve.spec import ServiceSpec, model_reference
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import Run
+
+if TYPE_CHECKING:
+    from journeyman.jobs.submission import Order
+    from journeyman.serve.spec import ServiceSpec
 
 _EXIT_CODES = {Phase.FINISHED: 0, Phase.FAILED: 1, Phase.CANCELLED: 130}
 _FOLLOW_INTERVAL_S = 0.5
@@ -90,7 +90,8 @@ class Service:
     serving_version: str | None
     candidate_version: str | None
     replicas: str
-    running_replicas: int | None
+    running_replicas: int
+    """Those that have said what they have loaded."""
     url: str
     page_url: str
     since_ms: int
@@ -126,6 +127,8 @@ class Client:
 
     def submit(self, file: Path, assignments: Sequence[str] = ()) -> Job:
         """Order a job. Raises SpecError, and UsageError where it could never run on this cluster."""
+        from journeyman.jobs.submission import read_order, submit
+
         order = read_order(file, assignments, self.settings.home)
         verdict, reason = self._admission(order)
         if verdict is Verdict.NEVER:
@@ -135,6 +138,8 @@ class Client:
 
     def plan(self, file: Path, assignments: Sequence[str] = ()) -> Plan:
         """What submitting would do now, by the same decision control makes."""
+        from journeyman.jobs.submission import read_order
+
         order = read_order(file, assignments, self.settings.home)
         verdict, reason = self._admission(order)
         return Plan(
@@ -147,6 +152,8 @@ class Client:
         )
 
     def _admission(self, order: Order) -> tuple[Verdict, str]:
+        from journeyman.jobs.spec import gang
+
         waiting = [
             Candidate(run_id=run.run_id, name=run.name, gang=())
             for run in reversed(self._runs(records.JOB, "attributes.status = 'SCHEDULED'", limit=100))
@@ -162,8 +169,7 @@ class Client:
 
     def jobs(self, limit: int = 30) -> list[Job]:
         """Newest first."""
-        names = self._mlflow.experiments()
-        return [self._job(run, names) for run in self._runs(records.JOB, limit=limit)]
+        return [self._job(run) for run in self._runs(records.JOB, limit=limit)]
 
     def job(self, reference: str | None = None) -> Job:
         """The job of an id, of the beginning of one, or the latest of a name; without one, the latest."""
@@ -219,12 +225,12 @@ class Client:
             raise NotFoundError(f"there is no job {reference!r}", "`journeyman jobs` lists those there are.")
         return found[0]
 
-    def _job(self, run: Run, names: Mapping[str, str] | None = None) -> Job:
+    def _job(self, run: Run) -> Job:
         spec = run.spec
         return Job(
             run_id=run.run_id,
             name=run.name,
-            project=(names or {}).get(run.experiment_id, str(spec.get("project", ""))),
+            project=str(spec.get("project", "")),
             phase=run.phase,
             reason=run.reason,
             attempt=run.attempt,
@@ -243,6 +249,8 @@ class Client:
 
     def deploy(self, file: Path, assignments: Sequence[str] = ()) -> Service:
         """Order a service, or change the order of one that is there."""
+        from journeyman.serve.orders import create_service, redeploy
+
         spec = self._service_spec(file, assignments)
         run = self._live_service(spec.name)
         if run is None:
@@ -253,6 +261,9 @@ class Client:
 
     def plan_deploy(self, file: Path, assignments: Sequence[str] = ()) -> list[str]:
         """What deploying would change, a line each."""
+        from journeyman.serve.orders import changes
+        from journeyman.serve.spec import ServiceSpec
+
         spec = self._service_spec(file, assignments)
         run = self._live_service(spec.name)
         return changes(None if run is None else ServiceSpec.model_validate(run.spec), spec)
@@ -286,6 +297,9 @@ class Client:
         return orjson.dumps(example)
 
     def _service_spec(self, file: Path, assignments: Sequence[str]) -> ServiceSpec:
+        from journeyman.cluster.spec_file import override, parse, read_yaml
+        from journeyman.serve.spec import ServiceSpec, model_reference
+
         spec = parse(ServiceSpec, override(read_yaml(file), assignments), str(file))
         reference = model_reference(spec)
         try:
@@ -308,17 +322,16 @@ class Client:
         return self.service(name).url or f"{self.settings.serve_url}/{name}"
 
     def _ask(self, method: str, url: str, body: bytes, content_type: str) -> Answer:
-        began = time.perf_counter()
-        try:
-            answer = httpx.request(
-                method, url, content=body, headers={"content-type": content_type}, timeout=60
-            )
-        except httpx.HTTPError as error:
-            raise UnreachableError(
-                f"the service at {url} does not answer: {type(error).__name__}",
-                "`journeyman services` tells which are up and why.",
-            ) from None
-        seconds = time.perf_counter() - began
+        with httpx.Client(timeout=60, verify=url.startswith("https://")) as http:
+            began = time.perf_counter()
+            try:
+                answer = http.request(method, url, content=body, headers={"content-type": content_type})
+            except httpx.HTTPError as error:
+                raise UnreachableError(
+                    f"the service at {url} does not answer: {type(error).__name__}",
+                    "`journeyman services` tells which are up and why.",
+                ) from None
+            seconds = time.perf_counter() - began
         return Answer(
             status=answer.status_code, headers=dict(answer.headers), body=answer.content, seconds=seconds
         )
@@ -340,18 +353,17 @@ class Client:
         return runs[0]
 
     def _service(self, run: Run) -> Service:
-        spec = ServiceSpec.model_validate(run.spec)
-        running = run.metrics.get("replicas")
+        spec = run.spec
         return Service(
             run_id=run.run_id,
             name=run.name,
             phase=run.phase,
             reason=run.reason,
-            model=spec.model,
+            model=str(spec.get("model", "")),
             serving_version=run.tags.get(records.SERVING) or None,
             candidate_version=run.tags.get(records.CANDIDATE) or None,
-            replicas=str(spec.replicas),
-            running_replicas=None if running is None else int(running),
+            replicas=str(spec.get("replicas", "1")),
+            running_replicas=sum(key.startswith(f"{records.REPLICA}.") for key in run.tags),
             url=run.tags.get(records.URL) or f"{self.settings.serve_url}/{run.name}",
             page_url=self._page(run),
             since_ms=run.start_ms,

@@ -242,5 +242,4 @@ def _versions(service: Service) -> str:
 
 
 def _replicas(service: Service) -> str:
-    running = "?" if service.running_replicas is None else service.running_replicas
-    return f"{running} of {service.replicas}"
+    return f"{service.running_replicas} of {service.replicas}"
