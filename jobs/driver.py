@@ -7,12 +7,10 @@ import sys
 
 import ray
 from ray.train import ControllerError, TrainingFailedError, WorkerGroupError
-from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 
-from journeyman.jobs.failures import Cause, Outcome, RankFailure, classify
+from journeyman.jobs.failures import Cause, Outcome, RankError, classify
 from journeyman.jobs.logs import DRIVER, LogShipper, own_output_files
 from journeyman.jobs.publication import STORAGE, Publication
-from journeyman.jobs.script import ScriptKilledError
 from journeyman.jobs.spec import TrainSpec
 from journeyman.jobs.trainer import build_trainer
 from journeyman.tracking import store
@@ -21,7 +19,6 @@ from journeyman.tracking.records import CLAIM_PARAM, OUTCOME, PUBLICATION
 
 CLAIMANT = "JOURNEYMAN_CLAIMANT"
 """Who claimed this attempt; a driver whose claim was not the one that was stored does nothing."""
-_MAX_DETAIL_CHARACTERS = 3000
 
 
 def main() -> int:
@@ -48,7 +45,7 @@ def train(spec: TrainSpec, run_id: str, storage: str) -> Outcome:
     try:
         build_trainer(spec, run_id, storage).fit()
     except WorkerGroupError as error:
-        return classify({rank: _failure(e) for rank, e in error.worker_failures.items()})
+        return classify({rank: _rank_error(e) for rank, e in error.worker_failures.items()})
     except ControllerError as error:
         return Outcome(cause=Cause.MACHINE, message=_first_line(error.controller_failure))
     except TrainingFailedError as error:
@@ -56,16 +53,9 @@ def train(spec: TrainSpec, run_id: str, storage: str) -> Outcome:
     return Outcome(cause=Cause.FINISHED, message="training finished")
 
 
-def _failure(error: Exception) -> RankFailure:
-    if not isinstance(error, UserExceptionWithTraceback):
-        return RankFailure(message=_first_line(error), traceback="", raised=False)
-    base = error._base_exc
-    message = str(base) if isinstance(base, ScriptKilledError) else f"{type(base).__name__}: {base}"
-    return RankFailure(
-        message=message[:_MAX_DETAIL_CHARACTERS],
-        traceback=str(error)[-_MAX_DETAIL_CHARACTERS:],
-        raised=not isinstance(base, ScriptKilledError),
-    )
+def _rank_error(error: Exception) -> RankError:
+    """Whatever a worker did not raise as its own is what became of its process."""
+    return error if isinstance(error, RankError) else RankError(_first_line(error), cause=Cause.MACHINE)
 
 
 def _published(publication_text: str | None) -> Outcome | None:

@@ -12,13 +12,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from journeyman.errors import JourneymanError
+
 MAX_ATTEMPTS = 5
 
 # What a healthy rank raises when its peer's process is gone: it says nothing about this rank's code.
 _PEER_GONE = re.compile(
-    r"Connection (closed|reset) by peer|Connection refused|Socket closed|remote process exited|"
-    r"NCCL error|ncclRemoteError|Broken pipe",
-    re.IGNORECASE,
+    r"^(?:\w+\.)*(?:Dist(?:Backend|Network|Store)?Error\b|RuntimeError: .*"
+    r"(?:gloo/|NCCL|TCPStore|Connection (?:closed|reset) by peer|Socket closed|Broken pipe))",
+    re.MULTILINE,
 )
 
 
@@ -54,26 +56,31 @@ class Outcome:
         return Outcome(**body | {"cause": Cause(body["cause"])})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankFailure:
-    """What one rank's process reported."""
+class RankError(JourneymanError):
+    """What ended one rank's part of an attempt, in a form that any process can read.
 
-    message: str
-    traceback: str
-    raised: bool
-    """Whether the person's code raised it, rather than the process dying."""
+    A person's own exception may be of a class that other processes do not know, or hold what cannot be
+    pickled: its words travel, not the object.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, cause: Cause = Cause.USER, detail: str = "") -> None:
+        super().__init__(message, hint)
+        self.cause = cause
+        self.detail = detail
+        """The traceback, or the last lines that were printed."""
 
 
-def classify(failures: Mapping[int, RankFailure]) -> Outcome:
-    """The outcome of an attempt whose ranks failed like this: the first cause, not the echoes of it."""
-    own = {r: f for r, f in failures.items() if f.raised and not _PEER_GONE.search(f.message)}
-    if own:
-        rank = min(own)
-        first = own[rank]
-        return Outcome(cause=Cause.USER, message=first.message, rank=rank, detail=first.traceback)
-    dead = {r: f for r, f in failures.items() if not f.raised} or dict(failures)
-    rank = min(dead)
-    return Outcome(cause=Cause.MACHINE, message=dead[rank].message, rank=rank, detail=dead[rank].traceback)
+def classify(errors: Mapping[int, RankError]) -> Outcome:
+    """The outcome of an attempt whose ranks ended like this: the first cause, not the echoes of it."""
+    own = {rank: error for rank, error in errors.items() if error.cause is Cause.USER and not _is_echo(error)}
+    dead = {rank: error for rank, error in errors.items() if error.cause is Cause.MACHINE}
+    rank, first = min((own or dead or errors).items())
+    cause = Cause.USER if own else Cause.MACHINE
+    return Outcome(cause=cause, message=first.message, rank=rank, detail=first.detail)
+
+
+def _is_echo(error: RankError) -> bool:
+    return bool(_PEER_GONE.search(error.message) or _PEER_GONE.search(error.detail))
 
 
 def another_attempt(outcome: Outcome, attempt: int) -> bool:

@@ -26,6 +26,8 @@ _LAST_INTERVAL_S = 30.0
 # Ray marks the beginning of a worker's output for its own log monitor.
 _RAY_MARKS = (b":job_id:", b":actor_name:", b":task_name:")
 _MAX_WHOLE_BYTES = 64 * 1024**2
+"""A longer log stays in its pieces, and this process keeps no more of it than its end."""
+_TAIL_BYTES = 64 * 1024
 
 
 def rank_source(rank: int) -> str:
@@ -55,7 +57,10 @@ class LogShipper:
         for file in self._files:
             # A worker process of Ray may have served another job before: its output is not ours.
             file.seek(0, os.SEEK_END)
+        self._reading = threading.Lock()
         self._text = bytearray()
+        self._dropped = 0
+        """Bytes that came before the text kept here; they are shipped."""
         self._shipped = 0
         self._pieces: list[str] = []
         self._stop = threading.Event()
@@ -78,7 +83,7 @@ class LogShipper:
 
     def tail(self, lines: int = 20) -> str:
         self._read()
-        return "\n".join(bytes(self._text).decode(errors="replace").splitlines()[-lines:])
+        return "\n".join(bytes(self._text[-_TAIL_BYTES:]).decode(errors="replace").splitlines()[-lines:])
 
     def _follow(self) -> None:
         began = time.monotonic()
@@ -94,22 +99,28 @@ class LogShipper:
         return min(_LAST_INTERVAL_S, max(_FIRST_INTERVAL_S, elapsed_s / 60))
 
     def _read(self) -> None:
-        for file in self._files:
-            for line in file.read().splitlines(keepends=True):
-                if not line.startswith(_RAY_MARKS):
-                    self._text += line
+        with self._reading:
+            for file in self._files:
+                for line in file.read().splitlines(keepends=True):
+                    if not line.startswith(_RAY_MARKS):
+                        self._text += line
 
     def _ship(self) -> None:
-        end = len(self._text)
-        if end == self._shipped:
+        piece = bytes(self._text[self._shipped - self._dropped :])
+        if not piece:
             return
         path = f"{_PIECES}/{self._source}/{self._attempt}-{self._shipped:012d}.log"
-        self._mlflow.upload(self._run, path, bytes(self._text[self._shipped : end]))
+        self._mlflow.upload(self._run, path, piece)
         self._pieces.append(path)
-        self._shipped = end
+        self._shipped += len(piece)
+        if self._shipped > _MAX_WHOLE_BYTES:
+            with self._reading:
+                past = max(0, self._shipped - self._dropped - _TAIL_BYTES)
+                del self._text[:past]
+                self._dropped += past
 
     def _finish(self) -> None:
-        if len(self._text) > _MAX_WHOLE_BYTES or not self._text:
+        if self._dropped + len(self._text) > _MAX_WHOLE_BYTES or not self._text:
             self._ship()
             return
         self._mlflow.upload(self._run, _whole_path(self._source, self._attempt), bytes(self._text))

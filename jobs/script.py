@@ -18,22 +18,17 @@ from ray.train import get_context
 from ray.train.collective import broadcast_from_rank_zero
 from ray.util import get_node_ip_address
 
-from journeyman.errors import JourneymanError
+from journeyman.jobs.failures import Cause, RankError
 from journeyman.jobs.spec import script_arguments
 
 _PR_SET_PDEATHSIG = 1
 
 
-class ScriptError(JourneymanError):
-    """The script exited with a code other than 0."""
-
-
-class ScriptKilledError(JourneymanError):
-    """The script was ended by a signal, which is not its own doing."""
-
-
 def run_script(run: str, environ: Mapping[str, str]) -> None:
-    """Run to its end on every rank. Raises ScriptError or ScriptKilledError."""
+    """Run to its end on every rank.
+
+    Raises RankError: an exit code is the script's own doing, a signal the machine's.
+    """
     arguments = script_arguments(run)
     child = subprocess.Popen(
         [sys.executable, "-u", *arguments],
@@ -43,9 +38,9 @@ def run_script(run: str, environ: Mapping[str, str]) -> None:
     code = child.wait()
     if code < 0:
         name = signal.Signals(-code).name
-        raise ScriptKilledError(f"{arguments[0]} was ended by {name}")
+        raise RankError(f"{arguments[0]} was ended by {name}", cause=Cause.MACHINE)
     if code:
-        raise ScriptError(f"{arguments[0]} exited with code {code}")
+        raise RankError(f"{arguments[0]} exited with code {code}")
 
 
 def torchrun_environment() -> dict[str, str]:

@@ -8,20 +8,23 @@ import logging
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import mlflow
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from ray.exceptions import RayError, RayTaskError
 from ray.train import get_context
 
 from journeyman.cluster.settings import home_folder, read_secrets
 from journeyman.errors import JourneymanError
+from journeyman.jobs.failures import RankError
 from journeyman.jobs.logs import LogShipper, own_output_files, rank_source
 from journeyman.jobs.publish import ensure_published
 from journeyman.jobs.reports import record_reports
-from journeyman.jobs.script import ScriptError, ScriptKilledError, run_script
+from journeyman.jobs.script import run_script
 from journeyman.jobs.spec import TrainSpec
 from journeyman.tracking import store
 from journeyman.tracking.mlflow_rest import Mlflow
@@ -31,6 +34,9 @@ _CHECKPOINT_FLUSH_S = 5.0
 """How long a checkpoint waits for a server that is away before it counts without its metrics."""
 _END_FLUSH_S = 30.0
 _SYSTEM_METRICS_INTERVAL_S = 5
+_MAX_MESSAGE_CHARACTERS = 1000
+_MAX_DETAIL_CHARACTERS = 3000
+"""Both go into one tag of the run, which holds 8,000."""
 
 
 def work(order: dict[str, Any]) -> None:
@@ -50,9 +56,8 @@ def work(order: dict[str, Any]) -> None:
         with _system_metrics(run_id, attempt):
             try:
                 run_training(spec, rank)
-            except (ScriptError, ScriptKilledError) as error:
-                # The script's own traceback was printed, not raised: its last lines are the cause.
-                raise type(error)(f"{error.message}:\n{shipper.tail()}") from None
+            except RankError as error:
+                raise _told_by_output(error, shipper.tail()) from None
         if rank == 0:
             ensure_published(spec, run_id)
         store.flush(_END_FLUSH_S)
@@ -86,7 +91,36 @@ def run_training(spec: TrainSpec, rank: int) -> None:
             lambda metrics, step: client.log_batch(run_id, metrics=_entities(metrics, step)),
             lambda: store.flush(_CHECKPOINT_FLUSH_S),
         )
-    find_function(spec.entrypoint or "")(dict(spec.config))
+    try:
+        find_function(spec.entrypoint or "")(dict(spec.config))
+    except Exception as error:
+        if isinstance(error, RayError) and not isinstance(error, RayTaskError):
+            # An actor or a node that the code was using is gone, which is not its doing.
+            raise
+        raise _raised(error) from None
+    except SystemExit as error:
+        if error.code:
+            raise _raised(error) from None
+
+
+def _raised(error: BaseException) -> RankError:
+    """What the person's code raised, its traceback printed without our own frames."""
+    inner = error.__traceback__.tb_next if error.__traceback__ else None
+    told = "".join(traceback.format_exception(type(error), error, inner))
+    sys.stderr.write(told)
+    message = f"{type(error).__name__}: {error}"
+    return RankError(message[:_MAX_MESSAGE_CHARACTERS], detail=told[-_MAX_DETAIL_CHARACTERS:])
+
+
+def _told_by_output(error: RankError, tail: str) -> RankError:
+    """With what a script printed last: its traceback is there, and its last line is mostly the cause."""
+    if error.detail:
+        return error
+    last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
+    message = f"{error.message}: {last}" if last else error.message
+    return RankError(
+        message[:_MAX_MESSAGE_CHARACTERS], cause=error.cause, detail=tail[-_MAX_DETAIL_CHARACTERS:]
+    )
 
 
 def find_function(entrypoint: str) -> Any:

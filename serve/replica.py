@@ -200,7 +200,7 @@ class Replica:
 
     def _try(self, version: str, beside: Loaded | None) -> tuple[str, str, Loaded | None]:
         try:
-            if beside is not None and brings_python(self._download(version)):
+            if beside is not None and brings_python(self._download(version)[0]):
                 return OWN_PYTHON, "", None
             found = self._load(version)
             if beside is not None and found.model.signature != beside.model.signature:
@@ -217,11 +217,11 @@ class Replica:
             return FAILED, f"{type(error).__name__}: {error}"[:300], None
         return READY, "", found
 
-    def _download(self, version: str) -> Path:
-        """The version's files, from this node's cache where it has them.
+    def _download(self, version: str) -> tuple[Path, str]:
+        """The version's files, from this node's cache where it has them, and the run it was registered for.
 
         A model that was deleted and made anew counts its versions from 1 again: the time of creation tells
-        them apart. Without MLflow, the files that were fetched last are used.
+        them apart. Without MLflow, the files that were fetched last are used, and no run is known.
         """
         arguments = self._arguments
         folder = _cache(arguments.mlflow_url) / arguments.model
@@ -231,15 +231,16 @@ class Replica:
             cached = sorted(folder.glob(f"{version}-*"))
             if not cached:
                 raise
-            return cached[-1]
+            return cached[-1], ""
         place = folder / f"{version}-{body['creation_timestamp']}"
-        return download_version(arguments.mlflow_url, arguments.model, version, place)
+        folder = download_version(arguments.mlflow_url, arguments.model, version, place)
+        return folder, str(body.get("run_id") or "")
 
     def _load(self, version: str) -> Loaded:
         """The version, warmed. Raises ModelError."""
-        folder = self._download(version)
+        folder, registered_for = self._download(version)
         model = load_model(folder, self._arguments.allow_pickle)
-        run_id = Model.load(str(folder)).run_id or ""
+        run_id = Model.load(str(folder)).run_id or registered_for
         headers = {
             "x-journeyman-model": self._arguments.model,
             "x-journeyman-version": version,

@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 from mlflow.entities import (
     Experiment,
     LifecycleStage,
+    LoggedModel,
+    LoggedModelOutput,
     Metric,
     Run,
     RunData,
@@ -248,10 +250,27 @@ class OneRunStore(RestStore):  # type: ignore[misc]  # MLflow is not followed by
         elif not rank():
             self._deferred.log_inputs(run_id, datasets, models)
 
+    def create_logged_model(
+        self,
+        experiment_id: str,
+        name: str | None = None,
+        source_run_id: str | None = None,
+        tags: Any = None,
+        params: Any = None,
+        model_type: str | None = None,
+    ) -> LoggedModel:
+        """A model of no run is the job's: since version 3 MLflow starts none for a model that is logged."""
+        source = source_run_id or self._job.run_id
+        created = super().create_logged_model(experiment_id, name, source, tags, params, model_type)
+        if not source_run_id:
+            self.log_outputs(source, [LoggedModelOutput(created.model_id, step=0)])
+        return created
+
     def log_outputs(self, run_id: str, models: Any) -> None:
+        # From every rank: whichever publishes, its model is the run's.
         if not self._is_own(run_id):
             super().log_outputs(run_id, models)
-        elif not rank():
+        else:
             self._deferred.log_outputs(run_id, models)
 
     def record_logged_model(self, run_id: str, mlflow_model: Any) -> None:

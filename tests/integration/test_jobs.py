@@ -163,7 +163,7 @@ def test_script_trains_as_under_torchrun(client: Client, tmp_path: Path) -> None
     clean = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"} | {"OMP_NUM_THREADS": "1"}
     torchrun = Path(sys.executable).with_name("torchrun")
     subprocess.run(
-        [torchrun, "--nproc-per-node=2", "--master-port=0", *arguments],
+        [torchrun, "--standalone", "--nproc-per-node=2", *arguments],
         env=clean,
         check=True,
         timeout=LIMIT_S,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
-from journeyman.jobs.failures import MAX_ATTEMPTS, Cause, Outcome, RankFailure, another_attempt, classify
+from journeyman.jobs.failures import MAX_ATTEMPTS, Cause, Outcome, RankError, another_attempt, classify
 
-RAISED = RankFailure(message="ValueError: no such column", traceback="Traceback …", raised=True)
-ECHO = RankFailure(message="RuntimeError: Connection closed by peer", traceback="gloo", raised=True)
-DEAD = RankFailure(message="The actor died: SIGKILL", traceback="", raised=False)
+RAISED = RankError("ValueError: no such column", detail="Traceback …")
+ECHO = RankError("RuntimeError: [gloo/transport/tcp/pair.cc:553] Connection closed by peer", detail="…")
+DEAD = RankError("The actor died: SIGKILL", cause=Cause.MACHINE)
 
 
 def test_own_exception_wins_over_the_echo_of_it_on_another_rank() -> None:
@@ -23,6 +25,22 @@ def test_dead_worker_wins_over_the_echo_of_it() -> None:
 
 def test_echo_alone_is_the_machines_doing() -> None:
     assert classify({0: ECHO}).cause is Cause.MACHINE
+
+
+def test_echo_that_a_script_printed_is_one_too() -> None:
+    printed = "Traceback …\ntorch.distributed.DistBackendError: NCCL error in: …\n[rank0] destroyed"
+    script = RankError("train.py exited with code 1: [rank0] destroyed", detail=printed)
+    assert classify({0: script, 1: DEAD}).rank == 1
+
+
+def test_own_trouble_with_a_connection_is_no_echo() -> None:
+    refused = RankError("ConnectionRefusedError: [Errno 111] Connection refused")
+    assert classify({0: refused}).cause is Cause.USER
+
+
+def test_rank_error_survives_pickling() -> None:
+    error = pickle.loads(pickle.dumps(RankError("died", cause=Cause.MACHINE, detail="why")))
+    assert (error.message, error.cause, error.detail) == ("died", Cause.MACHINE, "why")
 
 
 def test_only_machine_failures_are_retried_and_not_forever() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import httpx
 import pytest
 
 from journeyman.errors import UsageError
@@ -113,7 +114,7 @@ EVERYTHING = """
 import os, threading
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import LoggedModelOutput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 rank = int(os.environ["RANK"])
@@ -194,6 +195,13 @@ except MlflowException as error:
 else:
     raise AssertionError("deleted")
 
+if rank == 0:
+    made = client.create_logged_model(job.experiment_id, name="without a run")
+    assert made.source_run_id == run_id
+else:
+    made = client.create_logged_model(job.experiment_id, name="with its run", source_run_id=run_id)
+    client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
+
 foreign = os.environ["FOREIGN_RUN_ID"]
 client.log_metric(foreign, f"of_{rank}", 1)
 client.log_metric(foreign, f"of_{rank}", 2)
@@ -251,6 +259,8 @@ def test_two_ranks_in_every_way_log_one_run(mlflow: Mlflow, mlflow_url: str, scr
     assert step == 0
     assert math.isnan(value)
     assert set(mlflow.artifacts(run.run_id)) == {"rank-0.txt", "rank-1.txt"}
+    answer = httpx.get(f"{mlflow_url}/api/2.0/mlflow/runs/get", params={"run_id": run.run_id})
+    assert len(answer.json()["run"]["outputs"]["model_outputs"]) == 2
 
     repeated = "metric 'unstepped' was logged again at step 0 and the first value was kept; pass step="
     assert said.count(repeated) == 1
