@@ -169,7 +169,7 @@ def _judge(job: Job, ray_job: RayJob | None) -> Action:
         outcome = Outcome(cause=Cause.MACHINE, message=f"the driver died: {message}")
     if outcome.cause is Cause.FINISHED:
         version = run.tags.get(records.MODEL_VERSION)
-        reason = f"finished; published {version}" if version else "finished"
+        reason = f"published {version}" if version else "training is done"
         return Mark(job=job, phase=Phase.FINISHED, reason=reason)
     if job.phase is Phase.CANCELLING or run.milliseconds(records.CANCEL_MS):
         if run.milliseconds(records.CANCEL_MS):
@@ -193,20 +193,24 @@ class JobController:
         self._uploads: dict[str, Future[None]] = {}
         self._uploaders = ThreadPoolExecutor(max_workers=2, thread_name_prefix="upload")
 
-    def step(self, now: float) -> None:
-        """One turn. Raises UnreachableError when MLflow or Ray is away: then nothing was decided."""
+    def step(self, now: float) -> bool:
+        """One turn; whether a job is on its way to its start or its end, so that the next turn is awaited.
+
+        Raises UnreachableError when MLflow or Ray is away: then nothing was decided.
+        """
         # Ray first, the runs after: a driver writes its outcome before it ends, so a driver that is seen to
         # have ended has its outcome in what is read next. The other way round it looks as if it had died.
         ray_jobs = self._ray.jobs()
         jobs = self._observe_jobs()
         if not jobs:
-            return
+            return False
         for action in decide(self._observe(jobs, ray_jobs), now):
             # One order that cannot be carried out must not hold up the others.
             try:
                 self._act(action, now)
             except (RefusedError, NotFoundError) as error:
                 self._record(action.job, action.job.phase, f"{action.job.run.reason} ({error.message})", now)
+        return any(job.phase is not Phase.RUNNING for job in jobs)
 
     def close(self) -> None:
         self._uploaders.shutdown(wait=False, cancel_futures=True)
@@ -214,21 +218,24 @@ class JobController:
     # -- observe -------------------------------------------------------------------------------------
 
     def _observe_jobs(self) -> list[Job]:
-        experiments = list(self._mlflow.experiments())
-        runs: list[Run] = []
-        for status in records.ACTIVE_STATUSES:
-            filter_string = (
-                f"tags.`{records.KIND}` = '{records.JOB}' and tags.`{records.CLUSTER}` = "
-                f"'{self._settings.cluster}' and attributes.status = '{status}'"
-            )
-            runs += self._mlflow.search_runs(experiments, filter_string)
+        conditions = [
+            f"tags.`{records.KIND}` = '{records.JOB}'",
+            f"tags.`{records.CLUSTER}` = '{self._settings.cluster}'",
+            *(f"attributes.status != '{status}'" for status in records.ENDED_STATUSES),
+        ]
+        runs = self._mlflow.search_runs(self._mlflow.experiments(), " and ".join(conditions))
         submitted = [run for run in runs if records.SUBMITTED_MS in run.tags]
         submitted.sort(key=lambda run: (int(run.tags[records.SUBMITTED_MS]), run.run_id))
         return [Job(run=run, spec=TrainSpec.model_validate(run.spec)) for run in submitted]
 
     def _observe(self, jobs: Sequence[Job], ray_jobs: Mapping[str, RayJob]) -> Snapshot:
-        capacity = self._ray.capacity(self._settings.growth, self._ray.applications())
         hashes = {job.run.tags[records.CODE_SHA256] for job in jobs if job.phase is Phase.QUEUED}
+        # Ray takes longer to tell its nodes and services than all the rest together.
+        capacity = (
+            self._ray.capacity(self._settings.growth, self._ray.applications())
+            if hashes
+            else Capacity(nodes=())
+        )
         there = frozenset(sha for sha in hashes if self._ray.has_package(package_name(sha)))
         return Snapshot(jobs=jobs, ray_jobs=ray_jobs, capacity=capacity, code_there=there)
 

@@ -17,19 +17,22 @@ def job_note(run: Run, spec: TrainSpec, phase: Phase, reason: str, now: float, s
     attempts = "" if run.attempt <= 1 else f", {run.attempt} attempts"
     metrics = {k: v for k, v in run.metrics.items() if not k.startswith("system/")}
     shown = ", ".join(f"{key} {value:.4g}" for key, value in list(metrics.items())[:4])
-    lines = [
-        f"**{spec.name}** ran `{what}` on {spec.workers} workers{code if commit else ''}.",
-        f"It **{phase.value}** after {minutes} min {seconds} s{attempts}: {reason.splitlines()[0]}",
-        f"Newest metrics: {shown}." if shown else "It logged no metrics.",
-        f"Logs: `journeyman logs {run.run_id[:8]}`, or the artifacts under `logs`.",
-    ]
     if version := run.tags.get(records.MODEL_VERSION):
         model = version.partition("/")[0]
-        lines.append(
-            f"Model **{version}**: `journeyman deploy` a service of `models:/{version}`, then "
-            f"`journeyman query {model} --example` or POST to `{serve_url}/{model}/invocations`."
+        on = (
+            f"Deploy `models:/{version}`, then `journeyman query {model} --example`, "
+            f"or POST to `{serve_url}/{model}/invocations`."
         )
-    elif phase is not Phase.FINISHED:
-        lines.append("Run it again: `journeyman submit` with the spec under the artifacts.")
+    elif phase is Phase.FINISHED:
+        on = "It published no model."
+    else:
+        on = "Run it again: `journeyman submit` with `spec.yaml` and the code under the artifacts."
+    lines = (
+        f"**{spec.name}** ran `{what}` on {spec.workers} workers{code if commit else ''}.",
+        f"It **{phase.value}** after {minutes} min {seconds} s{attempts}: {reason.splitlines()[0]}.",
+        f"Newest metrics: {shown}." if shown else "It logged no metrics.",
+        on,
+        f"Logs: `journeyman logs {run.run_id[:8]}`, or the artifacts under `logs`.",
+    )
     # Hard line breaks: the page folds a note after a few lines, and paragraphs would take twice the room.
     return "  \n".join(lines)

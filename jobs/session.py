@@ -22,7 +22,6 @@ from journeyman.cluster.settings import home_folder, read_secrets
 from journeyman.errors import JourneymanError
 from journeyman.jobs.failures import RankError
 from journeyman.jobs.logs import LogShipper, own_output_files, rank_source
-from journeyman.jobs.publish import ensure_published
 from journeyman.jobs.reports import record_reports
 from journeyman.jobs.script import run_script
 from journeyman.jobs.spec import TrainSpec
@@ -59,6 +58,9 @@ def work(order: dict[str, Any]) -> None:
             except RankError as error:
                 raise _told_by_output(error, shipper.tail()) from None
         if rank == 0:
+            # What publishing needs takes seconds to import, which the first step would wait for.
+            from journeyman.jobs.publish import ensure_published
+
             ensure_published(spec, run_id)
         store.flush(_END_FLUSH_S)
     rest.close()

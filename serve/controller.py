@@ -93,12 +93,15 @@ class ServiceController:
     def close(self) -> None:
         self._sender.shutdown()
 
-    def step(self, now: float) -> None:
-        """One turn. Raises UnreachableError where MLflow or Ray does not answer; nothing is changed then."""
+    def step(self, now: float) -> bool:
+        """One turn; whether a service is on its way, so that the next turn is awaited.
+
+        Raises UnreachableError where MLflow or Ray does not answer; nothing is changed then.
+        """
         if self._sending is not None:
             if not self._sending.done():
                 # What Ray would tell of the services is about to be outdated.
-                return
+                return True
             sending, self._sending = self._sending, None
             try:
                 sending.result()
@@ -115,6 +118,7 @@ class ServiceController:
             self._record(service, now)
         if self._counted_at is None or now - self._counted_at >= TRAFFIC_PERIOD_S:
             self._count(services, now)
+        return any(service.decision.phase != Phase.HEALTHY for service in services)
 
     # -- observe -------------------------------------------------------------------------------------
 

@@ -1,19 +1,46 @@
-"""Real servers that the tests share."""
+"""What tests share: a real MLflow server, the files of the checkout and the wheel made of them."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 120.0
+
+
+@pytest.fixture(scope="session")
+def checkout() -> tuple[Path, ...]:
+    """Every file of the checkout that git does not ignore, links as links, relative to its root."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return tuple(Path(name) for name in sorted(set(listed.split("\0")) - {""}) if (ROOT / name).exists())
+
+
+@pytest.fixture(scope="session")
+def wheel(checkout: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As for a release: built from the sdist, not from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    # Of a copy, since a build writes beside its source.
+    for file in checkout:
+        copy = folder / "source" / file
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / file, copy, follow_symlinks=False)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), f"{folder}/source"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.glob("*.whl")
+    return built
 
 
 @pytest.fixture(scope="session")

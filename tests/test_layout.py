@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -54,37 +53,13 @@ def test_error_tree_in_the_docstring_names_every_error() -> None:
     assert [e.__name__ for e in defined_here if e.__name__ not in drawn] == []
 
 
-def _checkout() -> list[Path]:
-    """Every file of the checkout that git does not ignore, links as links, relative to its root."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return [Path(name) for name in sorted(set(listed.split("\0")) - {""}) if (ROOT / name).exists()]
-
-
-def _names_in_wheel(source: Path, output: Path) -> set[str]:
-    """As for a release: the wheel is built from the sdist, not from the checkout."""
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(output), str(source)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (wheel,) = output.glob("*.whl")
-    with zipfile.ZipFile(wheel) as opened:
-        return set(opened.namelist())
-
-
-def test_wheel_built_from_the_sdist_holds_every_file(tmp_path: Path) -> None:
-    files = _checkout()
-    # A copy, since a build writes beside its source.
-    for file in files:
-        copy = tmp_path / "source" / file
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / file, copy, follow_symlinks=False)
+def test_wheel_built_from_the_sdist_holds_every_file(checkout: tuple[Path, ...], wheel: Path) -> None:
     package = Path("src/journeyman")
     expected = {
         str("journeyman" / (file.relative_to(package) if file.is_relative_to(package) else file))
-        for file in files
+        for file in checkout
         if (file.is_relative_to(package) and not (ROOT / file).is_symlink()) or file.parts[0] in FOLDERS
     }
-    packed = {
-        name for name in _names_in_wheel(tmp_path / "source", tmp_path / "dist") if "dist-info" not in name
-    }
+    with zipfile.ZipFile(wheel) as opened:
+        packed = {name for name in opened.namelist() if "dist-info" not in name}
     assert packed == expected

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,17 @@ from journeyman.tracking.records import Run, parse_run
 
 _PROXIED = "mlflow-artifacts:"
 _PAGE = 1000
+_EXPERIMENTS_AGE_S = 2.0
+"""For how long a list of experiments is good: loops ask several times a second, and it costs as much as a
+search for runs."""
+
+
+def page_url(mlflow_url: str, path: str) -> str:
+    """The address of one of MLflow's pages, such as `models/digits`.
+
+    Without its query MLflow opens in the view for prompts and traces, which hides what a training run has.
+    """
+    return f"{mlflow_url}/#/{path}?workflowType=machine_learning"
 
 
 class Mlflow:
@@ -38,6 +50,8 @@ class Mlflow:
             # Reading the certificates takes 40 ms, for which plain http has no use.
             verify=self.url.startswith("https://"),
         )
+        self._experiments: dict[str, str] = {}
+        self._experiments_read_s = -math.inf
 
     def close(self) -> None:
         self._http.close()
@@ -45,11 +59,14 @@ class Mlflow:
     # -- experiments and runs ------------------------------------------------------------------------
 
     def experiments(self) -> dict[str, str]:
-        """Id to name of every experiment that is not deleted."""
-        found: dict[str, str] = {}
-        for body in self._pages("experiments/search", {"max_results": _PAGE}):
-            found |= {e["experiment_id"]: e["name"] for e in body.get("experiments", [])}
-        return found
+        """Id to name of every experiment that is not deleted; one that was made just now may be missing."""
+        now_s = time.monotonic()
+        if now_s - self._experiments_read_s > _EXPERIMENTS_AGE_S:
+            found: dict[str, str] = {}
+            for body in self._pages("experiments/search", {"max_results": _PAGE}):
+                found |= {e["experiment_id"]: e["name"] for e in body.get("experiments", [])}
+            self._experiments, self._experiments_read_s = found, now_s
+        return self._experiments
 
     def experiment_id(self, name: str) -> str:
         """The experiment of that name, made if there is none.
@@ -63,10 +80,12 @@ class Mlflow:
                 return experiment_id
         try:
             created = str(self._post("experiments/create", {"name": name})["experiment_id"])
+            self._experiments_read_s = -math.inf
             self._mark_as_training(created)
             return created
         except RefusedError as error:
             # Someone else made it between the two calls.
+            self._experiments_read_s = -math.inf
             for experiment_id, existing in self.experiments().items():
                 if existing == name:
                     return experiment_id

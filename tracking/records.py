@@ -60,7 +60,7 @@ CLAIM_PARAM = "attempt"
 JOB = "job"
 SERVICE = "service"
 
-ACTIVE_STATUSES = ("SCHEDULED", "RUNNING")
+ENDED_STATUSES = ("FINISHED", "FAILED", "KILLED")
 MAX_TAG_CHARACTERS = 8000
 """MLflow's own limit on the value of a tag."""
 
@@ -88,7 +88,7 @@ class Run:
 
     @property
     def active(self) -> bool:
-        return self.status in ACTIVE_STATUSES
+        return self.status not in ENDED_STATUSES
 
     @property
     def name(self) -> str:

@@ -121,7 +121,7 @@ def show_where(job: dict[str, Any], service: dict[str, Any]) -> None:
     parts = {part["name"]: part["url"] for part in status["parts"]}
     print()
     print(f"  The run in MLflow   {job['url']}")
-    print(f"  The model           {parts['mlflow']}/#/models/digits")
+    print(f"  The model           {parts['mlflow']}/#/models/digits?workflowType=machine_learning")
     print(f"  The service's run   {service['page_url']}")
     print(f"  The endpoint        {service['url']}")
     print(f"  Ray's dashboard     {parts['ray']}")

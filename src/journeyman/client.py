@@ -7,6 +7,7 @@ say. What only orders need (specs, the packing of code) is imported where one is
 from __future__ import annotations
 
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from journeyman.jobs.admission import Candidate, Verdict, admit
 from journeyman.jobs.logs import LogChunk, LogReader
 from journeyman.jobs.phases import ENDED, Phase
 from journeyman.tracking import records
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_rest import Mlflow, page_url
 from journeyman.tracking.records import Run
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
 _EXIT_CODES = {Phase.FINISHED: 0, Phase.FAILED: 1, Phase.CANCELLED: 130}
 _FOLLOW_INTERVAL_S = 0.5
+_ID = re.compile(r"[0-9a-f]{1,32}")
+_ID_CHARACTERS = 32
+_NAME = re.compile(r"[a-z0-9-]{1,63}")
+_SHOWN_IDS = 5
+"""How many jobs are named where the beginning of an id is not enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,21 +215,33 @@ class Client:
         return LogReader(mlflow=self._mlflow, run=self._mlflow.run(job.run_id), source=wanted)
 
     def _job_run(self, reference: str | None) -> Run:
-        runs = self._runs(records.JOB, limit=1 if reference is None else 1000)
         if reference is None:
-            if not runs:
+            newest = self._runs(records.JOB, limit=1)
+            if not newest:
                 raise NotFoundError("no job was submitted yet", "Submit one: `journeyman submit train.yaml`.")
-            return runs[0]
-        by_id = [run for run in runs if run.run_id.startswith(reference)]
-        if len(by_id) > 1:
-            ids = ", ".join(run.run_id[: len(reference) + 4] for run in by_id[:5])
-            raise NotFoundError(
-                f"{reference!r} begins the ids of {len(by_id)} jobs: {ids}", "Give more of it."
-            )
-        found = by_id or [run for run in runs if run.name == reference]
+            return newest[0]
+        found: list[Run] = []
+        if len(reference) == _ID_CHARACTERS and (run := self._run_of_job(reference)):
+            return run
+        if _ID.fullmatch(reference):
+            found = self._runs(records.JOB, f"attributes.run_id LIKE '{reference}%'", limit=_SHOWN_IDS)
+        if len(found) > 1:
+            ids = ", ".join(run.run_id[: len(reference) + 4] for run in found)
+            raise NotFoundError(f"{reference!r} begins the ids of several jobs: {ids}", "Give more of it.")
+        if not found and _NAME.fullmatch(reference):
+            found = self._runs(records.JOB, f"tags.`{records.NAME}` = '{reference}'", limit=1)
         if not found:
             raise NotFoundError(f"there is no job {reference!r}", "`journeyman jobs` lists those there are.")
         return found[0]
+
+    def _run_of_job(self, run_id: str) -> Run | None:
+        """By its whole id, which costs a tenth of a search; None where it is no job of this cluster."""
+        try:
+            run = self._mlflow.run(run_id)
+        except NotFoundError:
+            return None
+        ours = (records.JOB, self.settings.cluster)
+        return run if (run.tags.get(records.KIND), run.tags.get(records.CLUSTER)) == ours else None
 
     def _job(self, run: Run) -> Job:
         spec = run.spec
@@ -381,7 +399,7 @@ class Client:
         return self._mlflow.search_runs(self._mlflow.experiments(), filter_string, limit)
 
     def _page(self, run: Run) -> str:
-        return f"{self.settings.mlflow_url}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
+        return page_url(self.settings.mlflow_url, f"experiments/{run.experiment_id}/runs/{run.run_id}")
 
 
 def _now_ms() -> str:

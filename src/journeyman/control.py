@@ -24,7 +24,8 @@ from journeyman.serve.controller import ServiceController
 from journeyman.tracking.mlflow_rest import Mlflow
 
 _logger = logging.getLogger("journeyman.control")
-_TURN_S = 0.5
+_BUSY_TURN_S = 0.5
+_CALM_TURN_S = 1.0
 _AWAY_TURN_S = 2.0
 
 
@@ -70,12 +71,14 @@ class Heartbeat:
                 os.utime(self._path, (oldest, oldest))
 
 
-def run_loop(name: str, step: Callable[[float], None], stop: threading.Event, beat: Heartbeat) -> None:
+def run_loop(name: str, step: Callable[[float], bool], stop: threading.Event, beat: Heartbeat) -> None:
     away = False
     while not stop.is_set():
         began = time.time()
+        turn_s = _CALM_TURN_S
         try:
-            step(began)
+            if step(began):
+                turn_s = _BUSY_TURN_S
             if away:
                 _logger.info("%s: goes on", name)
             away = False
@@ -83,12 +86,13 @@ def run_loop(name: str, step: Callable[[float], None], stop: threading.Event, be
             if not away:
                 _logger.warning("%s: %s", name, error.message)
             away = True
+            turn_s = _AWAY_TURN_S
         except Exception:
             # The loop is what keeps everything else alive: a fault in one turn is logged whole, and the
             # next turn observes afresh.
             _logger.exception("%s: a turn failed", name)
         beat.turned(name, time.time())
-        stop.wait(_AWAY_TURN_S if away else max(0.05, _TURN_S - (time.time() - began)))
+        stop.wait(max(0.05, turn_s - (time.time() - began)))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ SECRET = "swordfish-5f2d9c"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that start stacks of their own go first: two Rays at once are too much for two cores."""
-    items.sort(key=lambda item: "test_stack" not in item.nodeid)
+    items.sort(key=lambda item: item.get_closest_marker("own_stack") is None)
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,7 @@ def test_unaware_loop_leaves_one_whole_run_and_no_secret_anywhere(
             data={"train": "train.csv"},
         ),
     )
-    assert (job.phase, job.reason, job.attempt) == ("finished", "finished", 1)
+    assert (job.phase, job.reason, job.attempt) == ("finished", "training is done", 1)
     run = mlflow.run(job.run_id)
     assert run.status == "FINISHED"
     # One run, in the job's experiment, whatever the code calls.
@@ -126,13 +126,22 @@ def run_inputs(stack: Settings, job: Job) -> list[dict[str, dict[str, str]]]:
 
 
 def test_each_end_is_told_for_what_it_is(client: Client, mlflow: Mlflow, folder: Path) -> None:
-    """Four jobs at once, for the time it takes to start one."""
-    raising = submit(client, folder, "raises")
+    """Four jobs at once, for the time it takes to start one; the first is followed."""
+    (folder / "t.yaml").write_text("kind: train\nname: raises\nentrypoint: loops:raises\nworkers: 2\n")
+    following = subprocess.Popen(
+        [Path(sys.executable).with_name("journeyman"), "submit", folder / "t.yaml", "--follow"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     dying = submit(client, folder, "dies_once")
     unpublished = submit(client, folder, "cannot_publish", workers=1)
     sleeping = submit(client, folder, "sleeps", workers=1)
 
-    raising = ended(client, raising)
+    told, _ = following.communicate(timeout=LIMIT_S)
+    assert following.returncode == 1, told
+    assert "rank 1 | ValueError: no such column: price" in told
+    raising = client.job("raises")
     assert (raising.phase, raising.attempt) == ("failed", 1)
     assert raising.reason == "rank 1: ValueError: no such column: price"
     assert mlflow.run(raising.run_id).status == "FAILED"
@@ -193,14 +202,3 @@ def test_job_that_can_never_run_is_refused_before_it_is_written(client: Client, 
     with pytest.raises(UsageError, match="can never run: needs 99 × 1 CPU, and the cluster has"):
         submit(client, folder, "sleeps", workers=99)
     assert client.job().workers != "99"
-
-
-def test_follow_ends_with_the_jobs_outcome(client: Client, stack: Settings, folder: Path) -> None:
-    (folder / "t.yaml").write_text("kind: train\nname: followed\nentrypoint: loops:raises\nworkers: 2\n")
-    journeyman = Path(sys.executable).with_name("journeyman")
-    done = subprocess.run(
-        [journeyman, "submit", folder / "t.yaml", "--follow"], capture_output=True, text=True, timeout=LIMIT_S
-    )
-    assert done.returncode == 1
-    assert "ValueError: no such column: price" in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr.split("ValueError")[0] or "journeyman logs" in done.stdout

@@ -24,6 +24,8 @@ from journeyman.cluster.settings import load_settings
 from journeyman.cluster.stack import PartStatus, observe, start, stop
 from journeyman.errors import StackDownError, StackError
 
+pytestmark = pytest.mark.own_stack
+
 PARTS = ("mlflow", "ray")
 LIMIT_S = 90.0
 Seen = TypeVar("Seen")

@@ -182,7 +182,7 @@ def test_finished_job_names_the_version_it_published() -> None:
     )
     action = following(done, ray_job("SUCCEEDED"))
     assert isinstance(action, Mark)
-    assert (action.phase, action.reason) == (Phase.FINISHED, "finished; published digits/3")
+    assert (action.phase, action.reason) == (Phase.FINISHED, "published digits/3")
 
 
 def test_phase_that_ended_is_recorded_again_when_its_run_still_says_otherwise() -> None:

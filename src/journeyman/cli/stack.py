@@ -177,9 +177,10 @@ def dashboard(
     import webbrowser
 
     from journeyman.cluster.settings import load_settings, ray_token_file
+    from journeyman.tracking.mlflow_rest import page_url
 
     settings = load_settings(os.environ)
-    url = settings.mlflow_url if which == "mlflow" else settings.ray_url
+    url = page_url(settings.mlflow_url, "experiments") if which == "mlflow" else settings.ray_url
     say(url)
     if which == "ray" and settings.ray_token:
         if os.environ.get("RAY_AUTH_TOKEN"):
