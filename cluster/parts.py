@@ -143,8 +143,9 @@ def _mlflow(
     command += ["--host", "127.0.0.1", "--port", str(ports["mlflow"]), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{home}/mlflow/mlflow.db"]
     command += ["--serve-artifacts", "--artifacts-destination", f"{home}/mlflow/artifacts"]
-    # One line for each of control's polls would be tens of megabytes a day.
-    command += ["--uvicorn-opts", "--no-access-log"]
+    # One line for each of control's polls would be tens of megabytes a day. Connections are kept for longer
+    # than a busy machine lets their clients pause.
+    command += ["--uvicorn-opts", "--no-access-log --timeout-keep-alive 75"]
     return Part(
         name="mlflow",
         command=tuple(command),

@@ -1,4 +1,7 @@
-"""Jobs on a real stack: what a person's code does, what its run remembers, how each end is told."""
+"""Jobs on a real stack: what a person's code does, what its run remembers, how each end is told.
+
+Most are submitted at once, more than the machine has room for, and each test awaits its own.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,20 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import yaml
 
 from journeyman.client import Client, Job
+from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings
-from journeyman.errors import UsageError
+from journeyman.errors import UnreachableError, UsageError
+from journeyman.jobs.controller import JobController
 from journeyman.tracking.mlflow_rest import Mlflow
 
 from .conftest import SECRET
@@ -42,10 +49,49 @@ def mlflow(stack: Settings) -> Iterator[Mlflow]:
     mlflow.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Jobs by the loops they run, and the command that follows one of them."""
+
+    jobs: Mapping[str, Job]
+    following: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="module")
+def crowd(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Crowd:
+    folder = copy_of_loops(tmp_path_factory.mktemp("crowd"))
+    (folder / "train.csv").write_text("1,2,3\n")
+    unaware = submit(
+        client,
+        folder,
+        "unaware",
+        config={"token_sha256": hashlib.sha256(SECRET.encode()).hexdigest(), "nested": {"width": 8}},
+        secrets=["TEST_TOKEN"],
+        env={"GREETING": "hello"},
+        data={"train": "train.csv"},
+    )
+    (folder / "followed.yaml").write_text("kind: train\nname: raises\nentrypoint: loops:raises\nworkers: 2\n")
+    following = subprocess.Popen(
+        [Path(sys.executable).with_name("journeyman"), "submit", folder / "followed.yaml", "--follow"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    jobs = {"unaware": unaware, "dies_once": submit(client, folder, "dies_once")}
+    jobs |= {loop: submit(client, folder, loop, workers=1) for loop in ("cannot_publish", "sleeps")}
+    jobs["torchrun"] = client.submit(EXAMPLES / "torchrun" / "train.yaml")
+    for loop, model in (("publishes_pair", "pair"), ("logs_model", "plain")):
+        jobs[loop] = submit(client, folder, loop, publish={"model": model, "alias": "champion"})
+    return Crowd(jobs, following)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    shutil.copytree(HERE / "loops", tmp_path / "code", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path / "code"
+    return copy_of_loops(tmp_path)
+
+
+def copy_of_loops(parent: Path) -> Path:
+    return shutil.copytree(HERE / "loops", parent / "code", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def submit(client: Client, folder: Path, loop: str, **more: object) -> Job:
@@ -74,28 +120,15 @@ def steps(client: Client, job: Job, metric: str) -> list[int]:
 
 
 def test_unaware_loop_leaves_one_whole_run_and_no_secret_anywhere(
-    client: Client, mlflow: Mlflow, stack: Settings, folder: Path
+    client: Client, mlflow: Mlflow, stack: Settings, crowd: Crowd
 ) -> None:
-    (folder / "train.csv").write_text("1,2,3\n")
-    before = set(mlflow.experiments().values())
-    job = ended(
-        client,
-        submit(
-            client,
-            folder,
-            "unaware",
-            config={"token_sha256": hashlib.sha256(SECRET.encode()).hexdigest(), "nested": {"width": 8}},
-            secrets=["TEST_TOKEN"],
-            env={"GREETING": "hello"},
-            data={"train": "train.csv"},
-        ),
-    )
+    job = ended(client, crowd.jobs["unaware"])
     assert (job.phase, job.reason, job.attempt) == ("finished", "training is done", 1)
     run = mlflow.run(job.run_id)
     assert run.status == "FINISHED"
     # One run, in the job's experiment, whatever the code calls.
     assert [r.run_id for r in mlflow.search_runs(mlflow.experiments(), "")].count(job.run_id) == 1
-    assert set(mlflow.experiments().values()) == before
+    assert set(mlflow.experiments().values()) == {"Default"}
     assert steps(client, job, "loss") == [0, 1, 2, 3, 4]
     assert steps(client, job, "accuracy/test") == [0, 1, 2]
     assert run.params["nested.width"] == "8"
@@ -125,38 +158,27 @@ def run_inputs(stack: Settings, job: Job) -> list[dict[str, dict[str, str]]]:
     return inputs
 
 
-def test_each_end_is_told_for_what_it_is(client: Client, mlflow: Mlflow, folder: Path) -> None:
-    """Four jobs at once, for the time it takes to start one; the first is followed."""
-    (folder / "t.yaml").write_text("kind: train\nname: raises\nentrypoint: loops:raises\nworkers: 2\n")
-    following = subprocess.Popen(
-        [Path(sys.executable).with_name("journeyman"), "submit", folder / "t.yaml", "--follow"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    dying = submit(client, folder, "dies_once")
-    unpublished = submit(client, folder, "cannot_publish", workers=1)
-    sleeping = submit(client, folder, "sleeps", workers=1)
-
-    told, _ = following.communicate(timeout=LIMIT_S)
-    assert following.returncode == 1, told
+def test_each_end_is_told_for_what_it_is(client: Client, mlflow: Mlflow, crowd: Crowd) -> None:
+    told, _ = crowd.following.communicate(timeout=LIMIT_S)
+    assert crowd.following.returncode == 1, told
     assert "rank 1 | ValueError: no such column: price" in told
     raising = client.job("raises")
     assert (raising.phase, raising.attempt) == ("failed", 1)
     assert raising.reason == "rank 1: ValueError: no such column: price"
     assert mlflow.run(raising.run_id).status == "FAILED"
 
-    dying = ended(client, dying)
+    dying = ended(client, crowd.jobs["dies_once"])
     assert (dying.phase, dying.attempt) == ("finished", 2)
     assert steps(client, dying, "loss") == [0, 1, 2, 3]
     assert steps(client, dying, "seen") == [0, 1, 2, 3]
 
-    unpublished = ended(client, unpublished)
+    unpublished = ended(client, crowd.jobs["cannot_publish"])
     assert unpublished.phase == "failed"
     assert unpublished.reason.startswith("model not registered: ")
     weights = unpublished.reason.rpartition("(weights: ")[2].removesuffix(")")
     assert Path(weights).is_file()
 
+    sleeping = crowd.jobs["sleeps"]
     while client.job(sleeping.run_id).phase != "running":
         time.sleep(0.3)
     client.cancel(sleeping.run_id)
@@ -165,8 +187,7 @@ def test_each_end_is_told_for_what_it_is(client: Client, mlflow: Mlflow, folder:
     assert mlflow.run(sleeping.run_id).status == "KILLED"
 
 
-def test_script_trains_as_under_torchrun(client: Client, tmp_path: Path) -> None:
-    job = client.submit(EXAMPLES / "torchrun" / "train.yaml")
+def test_script_trains_as_under_torchrun(client: Client, crowd: Crowd, tmp_path: Path) -> None:
     losses = tmp_path / "losses.json"
     arguments = [str(EXAMPLES / "torchrun" / "train.py"), "--steps", "20", "--losses", str(losses)]
     clean = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"} | {"OMP_NUM_THREADS": "1"}
@@ -177,7 +198,7 @@ def test_script_trains_as_under_torchrun(client: Client, tmp_path: Path) -> None
         check=True,
         timeout=LIMIT_S,
     )
-    job = ended(client, job)
+    job = ended(client, crowd.jobs["torchrun"])
     assert job.phase == "finished", job.reason
     history = client.history(job, "loss")
     assert [step for step, _ in history] == list(range(1, 21))
@@ -185,11 +206,9 @@ def test_script_trains_as_under_torchrun(client: Client, tmp_path: Path) -> None
 
 
 def test_model_of_many_inputs_is_published_and_so_is_one_logged_plainly(
-    client: Client, mlflow: Mlflow, folder: Path
+    client: Client, mlflow: Mlflow, crowd: Crowd
 ) -> None:
-    pair = submit(client, folder, "publishes_pair", publish={"model": "pair", "alias": "champion"})
-    plain = submit(client, folder, "logs_model", publish={"model": "plain", "alias": "champion"})
-    pair, plain = ended(client, pair), ended(client, plain)
+    pair, plain = ended(client, crowd.jobs["publishes_pair"]), ended(client, crowd.jobs["logs_model"])
     assert (pair.phase, pair.model_version) == ("finished", "pair/1"), pair.reason
     assert (plain.phase, plain.model_version) == ("finished", "plain/1"), plain.reason
     assert mlflow.aliases("pair") == {"champion": "1"}
@@ -198,7 +217,63 @@ def test_model_of_many_inputs_is_published_and_so_is_one_logged_plainly(
     assert {"journeyman.job", "journeyman.name"} <= {tag["key"] for tag in version["tags"]}
 
 
+def test_crowd_started_first_in_first_out(client: Client, crowd: Crowd) -> None:
+    jobs = [ended(client, job) for job in crowd.jobs.values()]
+    # A job that took another attempt tells when that one started.
+    started = [job.started_ms or 0 for job in jobs if job.attempt == 1]
+    waited = [job for job in jobs if (job.started_ms or 0) > min(other.ended_ms or 0 for other in jobs)]
+    assert started[0] == min(started)
+    assert {job.name for job in waited} >= {"publishes-pair", "logs-model"}
+
+
 def test_job_that_can_never_run_is_refused_before_it_is_written(client: Client, folder: Path) -> None:
     with pytest.raises(UsageError, match="can never run: needs 99 × 1 CPU, and the cluster has"):
         submit(client, folder, "sleeps", workers=99)
     assert client.job().workers != "99"
+
+
+class RayThatIsGoneOnce(Ray):
+    """Takes the first submission and lets nobody know."""
+
+    gone = True
+
+    def submit(
+        self, submission_id: str, entrypoint: str, runtime_env: Mapping[str, Any], metadata: Mapping[str, str]
+    ) -> None:
+        super().submit(submission_id, entrypoint, runtime_env, metadata)
+        if self.gone:
+            self.gone = False
+            raise UnreachableError("Ray is gone")
+
+
+def test_job_goes_its_way_though_each_turn_is_another_controls(
+    stack: Settings, mlflow: Mlflow, folder: Path
+) -> None:
+    """Each control dies after a turn, one of them amid it; the stack's own leaves another cluster alone."""
+    settings = replace(stack, cluster="stepped")
+    ray = RayThatIsGoneOnce(stack.ray_url, stack.ray_token)
+    client = Client(settings)
+    job = submit(client, folder, "counts")
+    seen = [(job.phase, job.attempt)]
+    turn = 0
+    deadline = time.monotonic() + LIMIT_S
+    while not job.ended:
+        assert time.monotonic() < deadline, f"{job.phase}: {job.reason}"
+        turn += 1
+        control = JobController(mlflow, ray, settings, f"control-{turn}")
+        try:
+            control.step(time.time())
+        except UnreachableError:
+            assert not ray.gone
+        control.close()
+        job = client.job(job.run_id)
+        if seen[-1] != (job.phase, job.attempt):
+            seen.append((job.phase, job.attempt))
+        time.sleep(0.3)
+    assert seen == [("queued", 0), ("starting", 1), ("running", 1), ("finished", 1)]
+    assert steps(client, job, "count") == [0, 1, 2]
+    run = mlflow.run(job.run_id)
+    assert [key for key in run.params if key.startswith("attempt.")] == ["attempt.1"]
+    assert [key for key in ray.jobs() if key.startswith(job.run_id)] == [f"{job.run_id}-1"]
+    client.close()
+    ray.close()

@@ -66,6 +66,11 @@ def dies_once(config):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def counts(config):
+    for step in range(3):
+        journeyman.log({"count": step}, step=step)
+
+
 def sleeps(config):
     ray.train.report({"awake": 1.0})
     time.sleep(600)
