@@ -99,7 +99,8 @@ def person_with_empty_home() -> Iterator[Person]:
         try:
             yield person
         finally:
-            subprocess.run([JOURNEYMAN, "down"], env=person.environment, check=False, capture_output=True)
+            stop = [JOURNEYMAN, "down", "--yes"]
+            subprocess.run(stop, env=person.environment, check=False, capture_output=True)
 
 
 def measure_piece_by_piece(person: Person) -> dict[str, float]:
@@ -115,7 +116,7 @@ def measure_piece_by_piece(person: Person) -> dict[str, float]:
     say("cancelling a long job")
     measured["cancel_s"] = cancel_s(person)
     say("stopping the stack")
-    measured["down_s"] = person.times("down")
+    measured["down_s"] = person.times("down", "--yes")
     return measured
 
 

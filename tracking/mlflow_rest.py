@@ -47,7 +47,7 @@ class Mlflow:
             auth=auth,
             headers=headers,
             timeout=httpx.Timeout(30, connect=5),
-            # MLflow servers close what is idle for 5 s, as long as httpx would keep it: a request then is lost.
+            # MLflow closes what is idle for 5 s, as long as httpx would keep it: a request then is lost.
             limits=httpx.Limits(keepalive_expiry=2),
             # Reading the certificates takes 40 ms, for which plain http has no use.
             verify=self.url.startswith("https://"),
