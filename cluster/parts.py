@@ -187,8 +187,6 @@ def _ray(
         # It watches for the notices of spot machines, which this one is not: 3 s of processor time a job.
         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
-        "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
-        "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "1",
     }
     if machine.fast_ingress:
         # Its default /tmp/haproxy-serve belongs to whichever user of the machine came first.
@@ -196,6 +194,9 @@ def _ray(
         ray_environment |= {
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            # For how long a replica that is to end goes on answering. Ray's own 30 s are for balancers that
+            # ask around; the one HAProxy there is here is told at once.
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",
             "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports["serve_fallback"]),
             "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports["serve_fallback_grpc"]),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(ports["haproxy_stats"]),

@@ -154,7 +154,7 @@ def _follow_living(job: Job, now: float) -> list[Action]:
     if limit_s is not None and started_ms is not None and now - started_ms / 1000 > limit_s:
         return [Stop(job=job, reason=f"stops: it ran for its max_duration of {limit_s:g} s")]
     if job.phase is Phase.STARTING and started_ms is not None:
-        return [Mark(job=job, phase=Phase.RUNNING, reason=f"runs on {job.spec.workers} workers")]
+        return [Mark(job=job, phase=Phase.RUNNING, reason=f"runs on {job.spec.in_workers}")]
     return []
 
 

@@ -28,7 +28,7 @@ def job_note(run: Run, spec: TrainSpec, phase: Phase, reason: str, now: float, s
     else:
         on = "Run it again: `journeyman submit` with `spec.yaml` and the code under the artifacts."
     lines = (
-        f"**{spec.name}** ran `{what}` on {spec.workers} workers{code if commit else ''}.",
+        f"**{spec.name}** ran `{what}` on {spec.in_workers}{code if commit else ''}.",
         f"It **{phase.value}** after {minutes} min {seconds} s{attempts}: {reason.splitlines()[0]}.",
         f"Newest metrics: {shown}." if shown else "It logged no metrics.",
         on,

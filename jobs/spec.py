@@ -44,6 +44,11 @@ class TrainSpec(Spec):
     max_duration: Seconds | None = None
     publish: Publish | None = None
 
+    @property
+    def in_workers(self) -> str:
+        """`1 worker`, `2..8 workers`: how many, in words."""
+        return f"{self.workers} worker" + ("" if self.workers.most == 1 else "s")
+
     @field_validator("entrypoint")
     @classmethod
     def _is_a_function(cls, value: str | None) -> str | None:

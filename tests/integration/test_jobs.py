@@ -80,8 +80,9 @@ def crowd(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Crowd:
     jobs = {"unaware": unaware, "dies_once": submit(client, folder, "dies_once")}
     jobs |= {loop: submit(client, folder, loop, workers=1) for loop in ("cannot_publish", "sleeps")}
     jobs["torchrun"] = client.submit(EXAMPLES / "torchrun" / "train.yaml")
-    for loop, model in (("publishes_pair", "pair"), ("logs_model", "plain")):
-        jobs[loop] = submit(client, folder, loop, publish={"model": model, "alias": "champion"})
+    for loop, model, workers in (("publishes_pair", "pair", 2), ("logs_model", "plain", 1)):
+        publish = {"model": model, "alias": "champion"}
+        jobs[loop] = submit(client, folder, loop, publish=publish, workers=workers)
     return Crowd(jobs, following)
 
 

@@ -63,7 +63,7 @@ def test_environment_of_the_spec_wins_and_threads_follow_the_cpus() -> None:
     assert variables == {"OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
 
 
-@pytest.mark.filterwarnings("ignore:`look_back_period_s`:FutureWarning")
+@pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning")
 def test_whole_config_is_one_that_serve_takes_whatever_the_order() -> None:
     other = config(changed(SPEC, name="letters", replicas="1..4"))
     whole = serve_config([other, config()], "http://127.0.0.1:8123")
