@@ -6,6 +6,7 @@ Exits 0 when the service reads at least 95 % of the held-out digits, asked over 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -24,7 +25,9 @@ JOURNEYMAN = Path(sys.executable).with_name("journeyman")
 ACCURACY_NEEDED = 0.95
 ROLLOUT_LIMIT_S = 120
 POLL_S = 1.0
-DRAWN = 8
+DRAWN_MOST = 8
+DRAWN_WIDTH = 18
+"""Characters of one image and the gap to the next."""
 SHADES = " ░▒▓█"
 
 
@@ -98,9 +101,10 @@ def wait_until_served(model_version: str) -> dict[str, Any]:
 
 
 def draw(digits: Digits, predictions: NDArray[np.int64]) -> None:
-    """A row of held-out images side by side; the first that were misread, if any, come last."""
-    misread = np.flatnonzero(predictions != digits.test_labels)[:2]
-    others = np.flatnonzero(predictions == digits.test_labels)[: DRAWN - len(misread)]
+    """As many held-out images as fit side by side; the first that were misread, if any, come last."""
+    drawn_most = max(1, min(DRAWN_MOST, (shutil.get_terminal_size().columns + 2) // DRAWN_WIDTH))
+    misread = np.flatnonzero(predictions != digits.test_labels)[: drawn_most // 4]
+    others = np.flatnonzero(predictions == digits.test_labels)[: drawn_most - len(misread)]
     drawn = [*others, *misread]
     shades = np.clip(digits.test_images[drawn] * len(SHADES) // 17, 0, len(SHADES) - 1).astype(int)
     print()
