@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo down test lint bench clean
+.PHONY: help install demo down test lint chaos bench clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -9,6 +9,7 @@ help:
 	@echo "make down     stop everything the demo started"
 	@echo "make test     install, then lint, types, import rules and all tests"
 	@echo "make lint     lint, types and import rules alone"
+	@echo "make chaos    kill parts of a working stack, 50 times, and look whether anything was lost"
 	@echo "make bench    measure the first minutes, as a user sees them"
 	@echo "make install  .venv with the locked dependencies and this checkout"
 	@echo "make clean    remove .venv, caches and build outputs"
@@ -32,6 +33,9 @@ lint: $(STAMP)
 
 test: lint
 	$(BIN)/pytest -q --durations=10
+
+chaos: $(STAMP)
+	@$(BIN)/python tests/chaos/chaos.py --seeds 50
 
 bench: $(STAMP)
 	@$(BIN)/python benchmarks/first_light.py

@@ -36,6 +36,14 @@ class Cause(StrEnum):
     """A worker, a node, the driver or the cluster went away."""
 
 
+ADVICE = {
+    Cause.USER: "Mend the code, try it here with `journeyman try`, and submit it again.",
+    Cause.MODEL: "Change what the reason names and submit again; the weights are where it says.",
+    Cause.MACHINE: "`journeyman status` tells what is wrong with the machines; then submit it again.",
+}
+"""What to do about a job that failed, by whose doing it was."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one attempt ended."""

@@ -22,6 +22,7 @@ from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings, load_settings
 from journeyman.errors import NotFoundError, SpecError, UnreachableError, UsageError
 from journeyman.jobs.admission import Candidate, Verdict, admit
+from journeyman.jobs.failures import Outcome
 from journeyman.jobs.logs import LogChunk, LogReader
 from journeyman.jobs.phases import ENDED, Phase
 from journeyman.tracking import records
@@ -60,6 +61,8 @@ class Job:
     params: Mapping[str, str]
     model_version: str | None
     """`digits/3` once the job has published."""
+    outcome: Outcome | None
+    """How the newest attempt ended, as its driver saw it: None before, and where the driver itself died."""
     url: str
 
     @property
@@ -245,6 +248,7 @@ class Client:
 
     def _job(self, run: Run) -> Job:
         spec = run.spec
+        outcome = run.tags.get(f"{records.OUTCOME}.{run.attempt}")
         return Job(
             run_id=run.run_id,
             name=run.name,
@@ -260,6 +264,7 @@ class Client:
             steps=run.steps,
             params={k: v for k, v in run.params.items() if not k.startswith(f"{records.CLAIM_PARAM}.")},
             model_version=run.tags.get(records.MODEL_VERSION),
+            outcome=Outcome.from_json(outcome) if outcome else None,
             url=self._page(run),
         )
 

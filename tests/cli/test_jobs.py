@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from journeyman.cli import app
 from journeyman.cli.jobs import log_lines, metrics_line, next_commands, outcome, phase_line, remark
 from journeyman.client import Job
+from journeyman.jobs.failures import Cause, Outcome
 from journeyman.jobs.logs import LogChunk
 from journeyman.jobs.spec import TrainSpec
 from journeyman.tracking import records
@@ -35,6 +36,7 @@ def _job(**changes: Any) -> Job:
         "steps": {},
         "params": {},
         "model_version": None,
+        "outcome": None,
         "url": "http://127.0.0.1:5000/#/runs/3f2a",
     }
     return Job(**told | changes)
@@ -172,6 +174,24 @@ def test_cancel_without_a_terminal_needs_yes_and_then_orders_it(mlflow_url: str,
         assert records.CANCEL_MS in mlflow.run(run_id).tags
     finally:
         mlflow.close()
+
+
+def test_failed_job_shows_the_last_words_of_the_rank_that_failed_first_and_what_to_do(
+    mlflow_url: str, cluster: str
+) -> None:
+    run_id = _submitted(mlflow_url, cluster, "digits", "failed", {"rank-0": "zero\n", "rank-1": "one\n"})
+    raised = Outcome(cause=Cause.USER, message="ValueError: no", rank=1, detail="Traceback …\nValueError: no")
+    died = Outcome(cause=Cause.MACHINE, message="killed", rank=1)
+    mlflow = Mlflow(mlflow_url)
+    mlflow.set_tags(run_id, {records.ATTEMPT: "1", f"{records.OUTCOME}.1": raised.to_json()})
+    shown = _invoke("job", "digits").stdout
+    assert "rank 1 | ValueError: no" in shown
+    assert "journeyman try" in shown
+    mlflow.set_tags(run_id, {f"{records.OUTCOME}.1": died.to_json()})
+    shown = _invoke("job", "digits").stdout
+    assert "rank 1 | one" in shown and "rank 0 | zero" not in shown
+    assert "journeyman status" in shown
+    mlflow.close()
 
 
 def test_cancel_of_a_job_that_ended_changes_nothing(mlflow_url: str, cluster: str) -> None:

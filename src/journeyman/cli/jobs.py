@@ -221,11 +221,20 @@ def outcome(job: Job) -> str:
 
 
 def _print_failure(client: Client, job: Job) -> None:
-    last = deque(log_lines(client.logs(job)), maxlen=FAILURE_LINES)
+    """The last words of the rank that failed first, or of all where none is known, and what to do."""
+    from journeyman.jobs.failures import ADVICE, Cause
+
+    ended = job.outcome
+    rank = "all" if ended is None or ended.rank is None else str(ended.rank)
+    if ended is not None and ended.detail:
+        last = deque(((f"rank {rank}", line) for line in ended.detail.splitlines()), maxlen=FAILURE_LINES)
+    else:
+        last = deque(log_lines(client.logs(job, rank)), maxlen=FAILURE_LINES)
     if last:
-        say(f"The last lines of its log (`journeyman logs {short(job.run_id)}` has all):")
+        say(f"The last lines of it (`journeyman logs {short(job.run_id)}` has all):")
         for source, line in last:
             say(f"  {source} | {line}")
+    say(ADVICE[ended.cause if ended is not None else Cause.MACHINE])
 
 
 # -- looking -------------------------------------------------------------------------------------------
@@ -305,6 +314,9 @@ def job(
             ("MLflow", found.url),
         ]
     )
+    if found.phase == "failed":
+        say()
+        _print_failure(client, found)
     if found.params:
         say()
         print_table(("PARAM", "VALUE"), sorted(found.params.items()))

@@ -1,0 +1,269 @@
+"""Kills a part of a working stack at a moment that a seed chooses, and looks whether anything was lost.
+
+    python tests/chaos/chaos.py --seeds 50
+
+Each seed submits one training, strikes once while it is on its way, and compares what its run holds in the
+end with an undisturbed one. Prints a line a seed and, last, one line of JSON; exits 1 where a seed failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from journeyman.client import Client, Job
+from journeyman.cluster.processes import mark_of, owned_processes
+from journeyman.cluster.settings import Settings, load_settings
+from journeyman.cluster.stack import start, stop
+from journeyman.errors import JourneymanError
+from journeyman.tracking import records
+from journeyman.tracking.mlflow_rest import Mlflow
+
+LOOP = Path(__file__).parent / "loop"
+POINTS = 60
+"""What an undisturbed run of the loop logs of its loss."""
+LIMIT_S = 300.0
+LATEST_STRIKE_S = 25.0
+"""After the submission: a job starts and trains within about as long."""
+MLFLOW_PAUSE_S = 20.0
+
+PARTS = ("control", "mlflow", "ray")
+PROCESSES = {
+    "driver": "journeyman.jobs.driver",
+    "one worker": "ray::RayTrainWorker",
+    "all workers": "ray::RayTrainWorker",
+    "train controller": "ray::TrainController",
+    "replica": "ray::ServeReplica",
+    "serve controller": "ray::ServeController",
+    "haproxy": "haproxy",
+}
+"""What a victim's process is called, or has in its command line."""
+VICTIMS = (*PARTS, *PROCESSES, "mlflow for a while", "machine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strike:
+    victim: str
+    after_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Finding:
+    """What one seed came to."""
+
+    seed: int
+    strike: Strike
+    hit: int
+    """How many processes there were to strike."""
+    phase: str = ""
+    runs: int = 0
+    gaps: int = 0
+    duplicates: int = 0
+    same_loss: bool = False
+    attempts: int = 0
+    recover_s: float | None = None
+    """From the strike to the first point after it."""
+    answers: bool = False
+    """Whether the service answers in the end, with the version that the job published."""
+    trouble: str = ""
+    reason: str = field(default="", repr=False)
+
+    @property
+    def well(self) -> bool:
+        whole = self.gaps == 0 and self.duplicates == 0 and self.same_loss
+        return self.phase == "finished" and self.runs == 1 and whole and self.answers and not self.trouble
+
+
+def strike_of(seed: int) -> Strike:
+    """The seeds go round the victims, so that a few of them hit most; the moment is anybody's guess."""
+    chance = random.Random(seed)
+    return Strike(victim=VICTIMS[seed % len(VICTIMS)], after_s=chance.uniform(0.0, LATEST_STRIKE_S))
+
+
+@contextmanager
+def working_stack(home: Path) -> Iterator[Settings]:
+    """A stack with a model that a service answers with."""
+    os.environ["JOURNEYMAN_HOME"] = str(home)
+    start(home, lambda part, text: None)
+    try:
+        yield load_settings(os.environ)
+    finally:
+        stop(home)
+        del os.environ["JOURNEYMAN_HOME"]
+
+
+def undisturbed(settings: Settings) -> list[tuple[int, float]]:
+    """The course of the loss when nothing happens; leaves the service that later seeds ask."""
+    client = Client(settings)
+    job = ended(client, client.submit(LOOP / "train.yaml"))
+    if job.phase != "finished":
+        sys.exit(f"the undisturbed job is {job.phase}: {job.reason}")
+    course = client.history(job, "loss")
+    client.deploy(LOOP / "service.yaml")
+    eventually(lambda: client.service("chaos").phase == "healthy", "the service is healthy")
+    client.close()
+    return course
+
+
+def run_seed(settings: Settings, seed: int, expected: list[tuple[int, float]]) -> Finding:
+    client = Client(settings)
+    strike = strike_of(seed)
+    job = client.submit(LOOP / "train.yaml")
+    time.sleep(strike.after_s)
+    struck_ms = time.time() * 1000
+    finding = Finding(seed=seed, strike=strike, hit=carry_out(settings, strike.victim))
+    try:
+        job = ended(client, job)
+        examine(client, settings, job, expected, struck_ms, finding)
+    except (JourneymanError, TimeoutError) as error:
+        finding.trouble = str(error)
+    client.close()
+    return finding
+
+
+def carry_out(settings: Settings, victim: str) -> int:
+    """SIGKILL; for MLflow `for a while` a pause in which it answers nobody. How many processes were hit."""
+    if victim == "machine":
+        struck = kill(processes(settings, ""))
+        start(settings.home, lambda part, text: None)
+    elif victim == "mlflow for a while":
+        paused = processes(settings, "mlflow")
+        for process in paused:
+            process.suspend()
+        time.sleep(MLFLOW_PAUSE_S)
+        for process in paused:
+            process.resume()
+        struck = len(paused)
+    elif victim in PARTS:
+        struck = kill(processes(settings, victim))
+    else:
+        named = [process for process in processes(settings, "ray") if is_called(process, PROCESSES[victim])]
+        struck = kill(named[:1] if victim == "one worker" else named)
+    return struck
+
+
+def processes(settings: Settings, part: str) -> list[psutil.Process]:
+    return [owned.process for owned in owned_processes(mark_of(settings.cluster, part))]
+
+
+def is_called(process: psutil.Process, name: str) -> bool:
+    try:
+        return name in " ".join([process.name(), *process.cmdline()])
+    except psutil.Error:
+        return False
+
+
+def kill(struck: list[psutil.Process]) -> int:
+    for process in struck:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    return len(struck)
+
+
+def examine(
+    client: Client,
+    settings: Settings,
+    job: Job,
+    expected: list[tuple[int, float]],
+    struck_ms: float,
+    finding: Finding,
+) -> None:
+    mlflow = Mlflow(settings.mlflow_url)
+    finding.phase, finding.attempts, finding.reason = job.phase, job.attempt, job.reason
+    key = mlflow.run(job.run_id).tags[records.SUBMISSION_KEY]
+    finding.runs = len(mlflow.search_runs(mlflow.experiments(), f"tags.`{records.SUBMISSION_KEY}` = '{key}'"))
+    course = client.history(job, "loss")
+    times = Counter(step for step, _ in course)
+    finding.gaps = sum(step not in times for step, _ in expected)
+    finding.duplicates = sum(count - 1 for count in times.values())
+    finding.same_loss = course == expected
+    later = [
+        int(point["timestamp"])
+        for point in mlflow.metric_history(job.run_id, "loss")
+        if int(point["timestamp"]) > struck_ms
+    ]
+    finding.recover_s = (min(later) - struck_ms) / 1000 if later else None
+    version = (job.model_version or "").rpartition("/")[2]
+    eventually(lambda: client.service("chaos").serving_version == version, f"version {version} serves")
+    eventually(lambda: client.query("chaos", client.example("chaos")).status == 200, "the service answers")
+    finding.answers = True
+    mlflow.close()
+
+
+def ended(client: Client, job: Job) -> Job:
+    newest = job
+
+    def look() -> bool:
+        nonlocal newest
+        newest = client.job(job.run_id)
+        return newest.ended
+
+    eventually(look, f"job {job.run_id} ends")
+    return newest
+
+
+def eventually(look: Callable[[], bool], what: str) -> None:
+    """Servers may be away meanwhile. Raises TimeoutError."""
+    deadline = time.monotonic() + LIMIT_S
+    told = ""
+    while time.monotonic() < deadline:
+        try:
+            if look():
+                return
+        except JourneymanError as error:
+            told = f": {error.message}"
+        time.sleep(0.5)
+    raise TimeoutError(f"not within {LIMIT_S:.0f} s: {what}{told}")
+
+
+def summary(findings: list[Finding]) -> dict[str, object]:
+    recovered = [finding.recover_s for finding in findings if finding.recover_s is not None]
+    return {
+        "runs": len(findings),
+        "one_run": sum(finding.runs == 1 for finding in findings),
+        "same_loss": sum(finding.same_loss for finding in findings),
+        "gaps": sum(finding.gaps for finding in findings),
+        "duplicates": sum(finding.duplicates for finding in findings),
+        "lost_jobs": sum(finding.runs == 0 or finding.phase == "" for finding in findings),
+        "wrong_end": sum(finding.phase != "finished" for finding in findings),
+        "seeds_failed": [finding.seed for finding in findings if not finding.well],
+        "recover_p50_s": round(statistics.median(recovered), 1) if recovered else None,
+        "recover_max_s": round(max(recovered), 1) if recovered else None,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Kill parts of a stack and look whether anything was lost.")
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--first", type=int, default=0, help="the seed to begin with")
+    arguments = parser.parse_args()
+    findings = []
+    with tempfile.TemporaryDirectory(prefix="journeyman-chaos-") as home, working_stack(Path(home)) as stack:
+        expected = undisturbed(stack)
+        if len(expected) != POINTS:
+            sys.exit(f"the undisturbed run has {len(expected)} points of its loss, not {POINTS}")
+        for seed in range(arguments.first, arguments.first + arguments.seeds):
+            finding = run_seed(stack, seed, expected)
+            findings.append(finding)
+            print("ok    " if finding.well else "FAILED", finding, finding.reason, flush=True)
+    print(json.dumps(summary(findings)))
+    return 0 if all(finding.well for finding in findings) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
