@@ -67,6 +67,8 @@ MAX_TAG_CHARACTERS = 8000
 CODE_ARTIFACT = "code/code.zip"
 SPEC_ARTIFACT = "spec.yaml"
 LOGS_ARTIFACT = "logs"
+ORDERS_ARTIFACT = "orders"
+"""Every order for a service, oldest first: `orders/<n>.yaml`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

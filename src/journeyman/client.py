@@ -291,6 +291,17 @@ class Client:
         run = self._live_service(spec.name)
         return changes(None if run is None else ServiceSpec.model_validate(run.spec), spec)
 
+    def rollback(self, name: str) -> tuple[Service, list[str]]:
+        """Order again what was ordered before; the service, and what changes. Raises NotFoundError."""
+        from journeyman.serve.orders import changes, previous_order, redeploy
+        from journeyman.serve.spec import ServiceSpec
+
+        run = self._service_run(name)
+        previous = previous_order(run, self._mlflow)
+        told = changes(ServiceSpec.model_validate(run.spec), previous)
+        redeploy(previous, run, self._mlflow)
+        return self._service(self._mlflow.run(run.run_id)), told
+
     def services(self) -> list[Service]:
         """Those that are deployed, by name."""
         runs = self._runs(records.SERVICE, "attributes.status = 'RUNNING'")

@@ -76,6 +76,25 @@ def deploy(
     say(f"Next: `journeyman query {service.name} --example`, `journeyman service {service.name}`.")
 
 
+@verbs.command(epilog=examples("journeyman rollback digits", "journeyman rollback digits --no-wait"))
+def rollback(
+    context: typer.Context,
+    name: str = typer.Argument(help="The service's name."),
+    wait: bool = typer.Option(True, "--wait/--no-wait", help="Wait until it is healthy."),
+    timeout_s: float = typer.Option(600.0, "--timeout", help="Seconds to wait at most."),
+) -> None:
+    """Order again what was ordered before the last deploy.
+
+    A model that follows an alias goes back by moving the alias.
+    """
+    client = connect(context)
+    service, changes = client.rollback(name)
+    say("\n".join(changes))
+    if wait:
+        _wait_until_healthy(client, service, timeout_s, SETTLE_S)
+    say(f"Next: `journeyman service {service.name}`; `journeyman rollback {service.name}` undoes this.")
+
+
 def _wait_until_healthy(client: Client, service: Service, timeout_s: float, settle_s: float) -> Service:
     """Prints each change on the way; takes nothing for healthy within `settle_s`.
 
