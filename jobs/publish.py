@@ -15,7 +15,7 @@ from journeyman.errors import JourneymanError, PublishError
 from journeyman.jobs.publication import STORAGE, Publication
 from journeyman.jobs.spec import Publish, TrainSpec
 from journeyman.tracking import store
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_rest import JOB_PATIENCE_S, Mlflow
 from journeyman.tracking.packages import (
     Example,
     log_package,
@@ -56,7 +56,7 @@ def publish(model: Any, example: Example, alias: str | None = None) -> str | Non
     if run_id is None:
         _check(model, example)
         return None
-    rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"])
+    rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"], patience_s=JOB_PATIENCE_S)
     attempt = os.environ[store.ATTEMPT]
     rank = store.rank()
     if not rest.claim(run_id, f"{CLAIM_PARAM}.{attempt}.publication", f"rank {rank}"):
@@ -90,7 +90,7 @@ def ensure_published(spec: TrainSpec, run_id: str) -> None:
     """
     if spec.publish is None:
         return
-    rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"])
+    rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"], patience_s=JOB_PATIENCE_S)
     run = rest.run(run_id)
     if PUBLICATION in run.tags:
         return

@@ -19,14 +19,14 @@ from ray.exceptions import RayError, RayTaskError
 from ray.train import get_context
 
 from journeyman.cluster.settings import home_folder, read_secrets
-from journeyman.errors import JourneymanError
+from journeyman.errors import JourneymanError, UnreachableError
 from journeyman.jobs.failures import RankError
 from journeyman.jobs.logs import LogShipper, own_output_files, rank_source
 from journeyman.jobs.reports import record_reports
 from journeyman.jobs.script import run_script
 from journeyman.jobs.spec import TrainSpec
 from journeyman.tracking import store
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_rest import JOB_PATIENCE_S, Mlflow
 from journeyman.tracking.records import WORKERS_STARTED_MS
 
 _CHECKPOINT_FLUSH_S = 5.0
@@ -46,7 +46,7 @@ def work(order: dict[str, Any]) -> None:
     rank = get_context().get_world_rank()
     prepare_environment(spec, rank)
     run_id = os.environ[store.RUN_ID]
-    rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"])
+    rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"], patience_s=JOB_PATIENCE_S)
     run = rest.run(run_id)
     attempt = int(os.environ[store.ATTEMPT])
     if rank == 0:
@@ -96,8 +96,9 @@ def run_training(spec: TrainSpec, rank: int) -> None:
     try:
         find_function(spec.entrypoint or "")(dict(spec.config))
     except Exception as error:
-        if isinstance(error, RayError) and not isinstance(error, RayTaskError):
-            # An actor or a node that the code was using is gone, which is not its doing.
+        gone = isinstance(error, RayError) and not isinstance(error, RayTaskError)
+        if gone or isinstance(error, UnreachableError):
+            # An actor, a node or a server that the code was using is gone, which is not its doing.
             raise
         raise _raised(error) from None
     except SystemExit as error:

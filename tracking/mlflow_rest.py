@@ -20,6 +20,9 @@ from journeyman.tracking.records import Run, parse_run
 
 _PROXIED = "mlflow-artifacts:"
 _PAGE = 1000
+_RETRY_S = 1.0
+JOB_PATIENCE_S = 600.0
+"""How long a job's processes wait for a server that is away, rather than lose what they have done."""
 _EXPERIMENTS_AGE_S = 2.0
 """For how long a list of experiments is good: loops ask several times a second, and it costs as much as a
 search for runs."""
@@ -36,10 +39,14 @@ def page_url(mlflow_url: str, path: str) -> str:
 class Mlflow:
     """A client of one MLflow server. Threads may share it.
 
-    Raises UnreachableError where the server does not answer, NotFoundError and RefusedError where it says no.
+    Raises UnreachableError where the server does not answer within `patience_s` of the first try,
+    NotFoundError and RefusedError where it says no. Patience is for those who make no runs and experiments:
+    every other request says what is to be, and may be sent twice.
     """
 
-    def __init__(self, url: str, auth: httpx.Auth | None = None, token: str | None = None) -> None:
+    def __init__(
+        self, url: str, auth: httpx.Auth | None = None, token: str | None = None, patience_s: float = 0.0
+    ) -> None:
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(
@@ -52,6 +59,7 @@ class Mlflow:
             # Reading the certificates takes 40 ms, for which plain http has no use.
             verify=self.url.startswith("https://"),
         )
+        self._patience_s = patience_s
         self._experiments: dict[str, str] = {}
         self._experiments_read_s = -math.inf
 
@@ -269,19 +277,25 @@ class Mlflow:
         return parsed
 
     def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, **kwargs)
-        except httpx.HTTPError as error:
-            raise UnreachableError(
-                f"MLflow at {self.url} does not answer: {type(error).__name__}",
-                "`journeyman status` tells which part is down; `journeyman up` starts the local stack.",
-            ) from error
+        answer = self._answer(method, path, **kwargs)
         if answer.is_success:
             return answer
         message = _message(answer)
         if answer.status_code == 404:
             raise NotFoundError(message)
         raise RefusedError(f"MLflow at {self.url} refused {method} {path} ({answer.status_code}): {message}")
+
+    def _answer(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        deadline_s = time.monotonic() + self._patience_s
+        while True:
+            try:
+                return self._http.request(method, path, **kwargs)
+            except httpx.HTTPError as error:
+                if time.monotonic() >= deadline_s:
+                    message = f"MLflow at {self.url} does not answer: {type(error).__name__}"
+                    hint = "`journeyman status` tells which part is down; `journeyman up` starts the stack."
+                    raise UnreachableError(message, hint) from error
+                time.sleep(_RETRY_S)
 
 
 def _pairs(mapping: Mapping[str, str]) -> list[dict[str, str]]:
