@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -252,6 +253,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--first", type=int, default=0, help="the seed to begin with")
     arguments = parser.parse_args()
+    # Ended from outside, it ends its stack first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     findings = []
     with tempfile.TemporaryDirectory(prefix="journeyman-chaos-") as home, working_stack(Path(home)) as stack:
         expected = undisturbed(stack)
