@@ -8,6 +8,7 @@ import sys
 import ray
 from ray.train import ControllerError, TrainingFailedError, WorkerGroupError
 
+from journeyman.errors import described
 from journeyman.jobs.failures import Cause, Outcome, RankError, classify
 from journeyman.jobs.logs import DRIVER, LogShipper, own_output_files
 from journeyman.jobs.publication import STORAGE, Publication
@@ -47,15 +48,15 @@ def train(spec: TrainSpec, run_id: str, storage: str) -> Outcome:
     except WorkerGroupError as error:
         return classify({rank: _rank_error(e) for rank, e in error.worker_failures.items()})
     except ControllerError as error:
-        return Outcome(cause=Cause.MACHINE, message=_first_line(error.controller_failure))
+        return Outcome(cause=Cause.MACHINE, message=described(error.controller_failure))
     except TrainingFailedError as error:
-        return Outcome(cause=Cause.MACHINE, message=_first_line(error))
+        return Outcome(cause=Cause.MACHINE, message=described(error))
     return Outcome(cause=Cause.FINISHED, message="training finished")
 
 
 def _rank_error(error: Exception) -> RankError:
     """Whatever a worker did not raise as its own is what became of its process."""
-    return error if isinstance(error, RankError) else RankError(_first_line(error), cause=Cause.MACHINE)
+    return error if isinstance(error, RankError) else RankError(described(error), cause=Cause.MACHINE)
 
 
 def _published(publication_text: str | None) -> Outcome | None:
@@ -66,11 +67,6 @@ def _published(publication_text: str | None) -> Outcome | None:
     weights = f" (weights: {publication.weights})" if publication.weights else ""
     hint = f", {publication.hint}" if publication.hint else ""
     return Outcome(cause=Cause.MODEL, message=f"model not registered: {publication.error}{hint}{weights}")
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:600]
 
 
 if __name__ == "__main__":

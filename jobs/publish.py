@@ -16,14 +16,7 @@ from journeyman.jobs.publication import STORAGE, Publication
 from journeyman.jobs.spec import Publish, TrainSpec
 from journeyman.tracking import store
 from journeyman.tracking.mlflow_rest import JOB_PATIENCE_S, Mlflow
-from journeyman.tracking.packages import (
-    Example,
-    log_package,
-    register,
-    registered_version,
-    save_package,
-    save_weights,
-)
+from journeyman.tracking.packages import Example, save_package, save_weights
 from journeyman.tracking.records import (
     CLAIM_PARAM,
     CLUSTER,
@@ -35,6 +28,7 @@ from journeyman.tracking.records import (
     PUBLICATION,
     Run,
 )
+from journeyman.tracking.registry import log_package, register, registered_version
 
 _logger = logging.getLogger(__name__)
 _FLUSH_S = 30.0

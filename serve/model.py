@@ -24,7 +24,7 @@ from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 
-from journeyman.errors import JourneymanError
+from journeyman.errors import JourneymanError, described
 from journeyman.serve.protocols.errors import RequestError
 from journeyman.serve.protocols.invocations import Inputs, parse, render
 from journeyman.serve.signature import OUTPUT, Signature, read_signature
@@ -78,7 +78,7 @@ class ServedModel:
         except Exception as error:
             # The model's own code runs here: anything can come out of it.
             raise ModelError(
-                f"the version fails on its own input example: {_described(error)}",
+                f"the version fails on its own input example: {described(error)}",
                 "Try it where it was trained: mlflow.pyfunc.load_model(…).predict(…).",
             ) from error
         for name in _nan_outputs(outputs):
@@ -105,7 +105,7 @@ def download_version(mlflow_url: str, name: str, version: str, folder: Path) -> 
         os.rename(downloaded, folder)
     except MlflowException as error:
         raise ModelError(
-            f"version {version} of model '{name}' cannot be downloaded: {_described(error)}",
+            f"version {version} of model '{name}' cannot be downloaded: {described(error)}",
             f"Look at the version's files on MLflow's page: {mlflow_url}.",
         ) from error
     except OSError:
@@ -126,7 +126,7 @@ def brings_python(folder: Path) -> bool:
         metadata = Model.load(str(folder))
         return _own_python(metadata, _is_exported(folder, metadata))
     except MlflowException as error:
-        raise ModelError(f"the version's files are no MLflow model: {_described(error)}") from error
+        raise ModelError(f"the version's files are no MLflow model: {described(error)}") from error
 
 
 def load_model(folder: Path, allow_pickle: bool) -> ServedModel:
@@ -149,7 +149,7 @@ def load_model(folder: Path, allow_pickle: bool) -> ServedModel:
         serving_example = metadata.get_serving_input(str(folder))
     except ImportError as error:
         raise ModelError(
-            f"the version needs a package that is not installed here: {_described(error)}",
+            f"the version needs a package that is not installed here: {described(error)}",
             "Add what the version's requirements.txt lists to the service's `requirements`.",
         ) from error
     except Exception as error:
@@ -161,7 +161,7 @@ def load_model(folder: Path, allow_pickle: bool) -> ServedModel:
                 "without pickle: PyTorch as pt2, others as ONNX.",
             ) from error
         raise ModelError(
-            f"the version cannot be loaded: {_described(error)}",
+            f"the version cannot be loaded: {described(error)}",
             "Compare the version's requirements.txt with what is installed here.",
         ) from error
     return ServedModel(
@@ -239,8 +239,3 @@ def _nan_outputs(outputs: Outputs) -> list[str]:
         for name, output in outputs.items()
         if isinstance(output, np.ndarray) and output.dtype.kind == "f" and np.isnan(output).any()
     ]
-
-
-def _described(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Model packages: a trained module exported, verified against itself, logged to its run and registered.
+"""Model packages: a trained module exported into an MLflow model folder and verified against itself.
 
 A package is an MLflow model folder whose graph is PyTorch's `pt2`: it holds no pickle and no Python, so that
 whoever serves it runs none. What is verified is what is uploaded: the model is exported once, read back from
@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
-import json
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -22,31 +21,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.models.utils import _save_example
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.pytorch import _validate_pt2_archive_is_pickle_free
 from mlflow.pytorch import save_model as save_mlflow_model
 from mlflow.types import Schema, TensorSpec
-from mlflow.utils.mlflow_tags import (
-    MLFLOW_GIT_COMMIT,
-    MLFLOW_MODEL_VERSIONS,
-    MLFLOW_SOURCE_NAME,
-    MLFLOW_SOURCE_TYPE,
-    MLFLOW_USER,
-)
 from packaging.version import Version
 from torch import nn
 from torch._dynamo.eval_frame import OptimizedModule
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.distributed.tensor import DTensor
 
-from journeyman.errors import PublishError
-from journeyman.tracking.records import CLAIM_PARAM
+from journeyman.errors import PublishError, described
 
 with warnings.catch_warnings():
     # mlflow.pyfunc is imported by whatever first needs it, and warns of type hints of its own.
@@ -60,8 +48,6 @@ EXPORTED = Path("data") / "model.pt2"
 
 _VERIFIED_BATCH_SIZES = (1, 2, 5)
 _EXAMPLE_ROWS = 2
-# Read from the run by MLflow's own pages of models.
-_SOURCE_TAGS = (MLFLOW_USER, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE, MLFLOW_GIT_COMMIT)
 # How far an exported program may be from its module: (relative, absolute).
 _TOLERANCES = {
     torch.float64: (1e-6, 1e-9),
@@ -205,7 +191,7 @@ def _copy_on_cpu(module: nn.Module) -> nn.Module:
     except Exception as error:
         # deepcopy runs the code of whatever a person keeps on a module: locks, loaders, clients.
         raise PublishError(
-            f"{type(module).__name__} cannot be copied: {_first_line(error)}",
+            f"{type(module).__name__} cannot be copied: {described(error)}",
             "Keep on the module only what forward needs; detach tensors that are kept from a step.",
         ) from error
     # The graph then returns a tensor or a plain dict, which any process can read back: a class of the
@@ -299,7 +285,7 @@ def _output_schema(module: nn.Module, arrays: tuple[np.ndarray, ...]) -> Schema:
         # forward is a person's code: anything can come out of it.
         raise PublishError(
             f"the model does not run on its example ({_described_all(arrays)}) on the CPU: "
-            f"{_first_line(error)}",
+            f"{described(error)}",
             "Pass an example of the shape and dtype that training feeds the model, and register tensors "
             "that forward needs as buffers, so that they follow the model to another device.",
         ) from error
@@ -347,7 +333,7 @@ def _outputs_at(module: Callable[..., Any], arrays: tuple[np.ndarray, ...], size
         # forward is a person's code: anything can come out of it.
         raise PublishError(
             f"the model runs on its example ({_described_all(arrays)}), and not on {size} of its rows "
-            f"({_described_all(batch)}): {_first_line(error)}",
+            f"({_described_all(batch)}): {described(error)}",
             "Dimension 0 of every input is the batch, and any number of rows must do: pass `sample[None]` "
             "for a single sample, and keep the batch size out of forward's numbers.",
         ) from error
@@ -370,10 +356,10 @@ def _export(
                 serialization_format="pt2",
             )
     except MlflowException as error:
-        raise PublishError(f"MLflow does not save the model: {_first_line(error)}") from error
+        raise PublishError(f"MLflow does not save the model: {described(error)}") from error
     except Exception as error:
         # torch.export has no common base for what it raises.
-        raise PublishError(f"torch.export refuses the model: {_first_line(error)}", _remedy(error)) from error
+        raise PublishError(f"torch.export refuses the model: {described(error)}", _remedy(error)) from error
     if named:
         # MLflow keeps no example for tensors passed by position; by name it does.
         _save_example(metadata, dict(zip(signature.inputs.input_names(), arrays, strict=True)), str(path))
@@ -401,7 +387,7 @@ def _verify(module: nn.Module, path: Path, inputs: Mapping[str | None, np.ndarra
     except Exception as error:
         # Reading the archive runs deserializers of many parts of torch.
         raise PublishError(
-            f"the exported model cannot be read back: {_first_line(error)}",
+            f"the exported model cannot be read back: {described(error)}",
             "Keep objects of other classes than tensors and numbers out of forward and of the buffers.",
         ) from error
     _check_batch_is_free(program, list(inputs))
@@ -414,7 +400,7 @@ def _verify(module: nn.Module, path: Path, inputs: Mapping[str | None, np.ndarra
         except Exception as error:
             # A guard of the export, an assertion, or an operator: they share no base.
             raise PublishError(
-                f"the exported model does not run at batch size {size}: {_first_line(error)}",
+                f"the exported model does not run at batch size {size}: {described(error)}",
                 "Something in forward holds only for some batch sizes; use -1 in view and reshape, and give "
                 "squeeze its dimension.",
             ) from error
@@ -482,11 +468,6 @@ def _numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
     return found
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
-
-
 def _called(name: str | None) -> str:
     return "the example" if name is None else f"the example's input '{name}'"
 
@@ -505,88 +486,3 @@ def _described(arrays: Mapping[str | None, np.ndarray]) -> str:
 
 def _described_all(arrays: Sequence[np.ndarray]) -> str:
     return ", ".join(_typed(array) for array in arrays)
-
-
-# -- the run and the registry --------------------------------------------------------------------------
-
-
-def log_package(client: MlflowClient, package: Package, run_id: str, name: str) -> str:
-    """Upload the verified folder as a model of the run; its page shows it as one logged by MLflow itself.
-
-    Returns MLflow's id of the model (`m-…`). Raises PublishError where MLflow refuses.
-    """
-    try:
-        run = client.get_run(run_id)
-        logged = client.create_logged_model(
-            run.info.experiment_id,
-            name=name,
-            source_run_id=run_id,
-            params={k: v for k, v in run.data.params.items() if not k.startswith(f"{CLAIM_PARAM}.")},
-            tags={tag: run.data.tags[tag] for tag in _SOURCE_TAGS if tag in run.data.tags},
-        )
-        metadata = package.metadata
-        metadata.run_id = run_id
-        metadata.model_id = metadata.model_uuid = logged.model_id
-        metadata.artifact_path = logged.artifact_location
-        metadata.save(str(package.path / MLMODEL_FILE_NAME))
-        try:
-            client.log_model_artifacts(logged.model_id, str(package.path))
-        except BaseException:
-            # A model that stays PENDING looks like an upload that is still going on.
-            client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
-            raise
-        client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    except MlflowException as error:
-        raise PublishError(f"the model of run {run_id} could not be logged: {_first_line(error)}") from error
-    return str(logged.model_id)
-
-
-def registered_version(client: MlflowClient, name: str, run_id: str) -> str | None:
-    """The version of `name` that this run has registered, if it has."""
-    try:
-        found = client.search_model_versions(f"run_id = '{run_id}'")
-    except MlflowException as error:
-        raise PublishError(f"the versions of '{name}' could not be listed: {_first_line(error)}") from error
-    versions = [int(version.version) for version in found if version.name == name]
-    return str(min(versions)) if versions else None
-
-
-def register(
-    client: MlflowClient, model_id: str, name: str, run_id: str, tags: Mapping[str, str], alias: str | None
-) -> str:
-    """Make the run's model a version of `name`, wait until it is READY, and point `alias` at it.
-
-    Once per run: a run that has a version keeps it, however often this is called. An alias that someone has
-    moved on to a newer version since stays there. Returns the version. Raises PublishError where MLflow
-    refuses.
-    """
-    version = registered_version(client, name, run_id)
-    try:
-        if version is None:
-            _ensure_registered_model(client, name)
-            # A version is not found by its run unless it is told the run: its source names a model.
-            created = client.create_model_version(
-                name, f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
-            )
-            version = str(created.version)
-            # What MLflow's page of the model reads its registered versions from.
-            client.set_logged_model_tags(
-                model_id, {MLFLOW_MODEL_VERSIONS: json.dumps([{"name": name, "version": version}])}
-            )
-        if alias is not None and int(client.get_registered_model(name).aliases.get(alias, 0)) < int(version):
-            client.set_registered_model_alias(name, alias, version)
-    except MlflowException as error:
-        raise PublishError(
-            f"model {model_id} could not be registered as '{name}': {_first_line(error)}",
-            "The model is logged and verified; register it from MLflow's page, or retry the job.",
-        ) from error
-    return version
-
-
-def _ensure_registered_model(client: MlflowClient, name: str) -> None:
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
-            raise

@@ -18,6 +18,12 @@ exceptions between processes.
 from __future__ import annotations
 
 
+def described(error: BaseException) -> str:
+    """Whatever was raised, in one line: its type and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+
+
 class JourneymanError(Exception):
     """What happened and to what (`message`), and what to do next (`hint`)."""
 

@@ -16,7 +16,7 @@ from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings
 from journeyman.serve.spec import ServiceSpec
 from journeyman.tracking.mlflow_rest import Mlflow
-from journeyman.tracking.packages import log_package, register, save_package
+from journeyman.tracking.packages import save_package
 from journeyman.tracking.records import (
     CLUSTER,
     KIND,
@@ -32,6 +32,7 @@ from journeyman.tracking.records import (
     URL,
     Run,
 )
+from journeyman.tracking.registry import log_package, register
 
 LIMIT_S = 300.0
 NAME_OF_ALL = "follower"

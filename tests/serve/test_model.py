@@ -22,7 +22,8 @@ from torch import nn
 
 from journeyman.serve.model import ModelError, ServedModel, download_version, load_model
 from journeyman.serve.protocols.invocations import parse, render
-from journeyman.tracking.packages import log_package, register, save_package
+from journeyman.tracking.packages import save_package
+from journeyman.tracking.registry import log_package, register
 
 torch.set_num_threads(1)
 

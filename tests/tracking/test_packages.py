@@ -22,14 +22,12 @@ from journeyman.tracking.packages import (
     EXPORTED,
     Package,
     load_exported,
-    log_package,
     named_outputs,
-    register,
-    registered_version,
     save_package,
     save_weights,
     unwrap,
 )
+from journeyman.tracking.registry import log_package, register, registered_version
 
 torch.set_num_threads(1)
 
