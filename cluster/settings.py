@@ -41,6 +41,21 @@ def home_folder(environ: Mapping[str, str]) -> Path:
     return Path(configured).expanduser().absolute() if configured else Path.home() / ".journeyman"
 
 
+def make_home(home: Path) -> None:
+    """Make the home folder, for its owner alone, where it is not there. Raises UsageError."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"the home folder {home} cannot be made: {error.strerror}", "Name another one in JOURNEYMAN_HOME."
+        ) from None
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"the home folder {home} cannot be written",
+            "Make it writable, or name another one in JOURNEYMAN_HOME.",
+        )
+
+
 def endpoints_file(home: Path) -> Path:
     """What the local stack wrote down about where its parts listen."""
     return home / "endpoints.json"
@@ -118,7 +133,7 @@ def write_secret(home: Path, name: str, value: str | None) -> None:
     else:
         secrets[name] = value
     path = secrets_file(home)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_home(home)
     partial = path.with_suffix(".partial")
     # Born closed: a file that is created open and closed later can be read in between.
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -27,7 +27,7 @@ from journeyman.cluster.parts import (
 )
 from journeyman.cluster.plan import Plan, make_plan, read_plan, this_machine, write_plan
 from journeyman.cluster.processes import MARK, OwnedProcess, end_processes, mark_of, owned_processes
-from journeyman.cluster.settings import ray_token_file
+from journeyman.cluster.settings import make_home, ray_token_file
 from journeyman.cluster.supervisor import FAILED_AFTER, PartState, read_state, state_file
 from journeyman.errors import StackError
 
@@ -283,7 +283,7 @@ def _supervised(cluster: str) -> bool:
 @contextmanager
 def _lock(home: Path) -> Iterator[None]:
     """One `up` or `down` at a time; the lock goes with the process that holds it."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_home(home)
     with (home / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

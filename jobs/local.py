@@ -11,7 +11,7 @@ from pathlib import Path
 from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
-from journeyman.cluster.settings import home_folder
+from journeyman.cluster.settings import home_folder, make_home
 from journeyman.jobs.session import find_function, prepare_environment
 from journeyman.jobs.spec import script_arguments
 from journeyman.jobs.submission import read_order
@@ -25,7 +25,8 @@ def try_spec(file: Path, assignments: Sequence[str]) -> int:
     home = home_folder(os.environ)
     order = read_order(file, assignments, home)
     os.chdir(order.folder)
-    (home / "try").mkdir(parents=True, exist_ok=True)
+    make_home(home)
+    (home / "try").mkdir(exist_ok=True)
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{home / 'try' / 'mlflow.db'}"
     os.environ.update(order.spec.env)
     prepare_environment(order.spec, rank=0)

@@ -114,6 +114,17 @@ def test_program_ends_with_the_exit_code_and_no_traceback() -> None:
     assert len(done.stderr.splitlines()) == 2
 
 
+def test_home_folder_that_cannot_be_made_exits_2_and_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path / "file" / "home"))
+    for verb in (["up"], ["secret", "set", "A"]):
+        result = CliRunner().invoke(app, verb, input="value")
+        assert result.exit_code == 2
+        assert f"the home folder {tmp_path / 'file' / 'home'} cannot be made" in result.stderr
+
+
 def test_down_without_a_stack_says_so() -> None:
     result = CliRunner().invoke(app, ["down"])
     assert result.exit_code == 0
