@@ -112,7 +112,7 @@ class ServiceController:
         runs = self._runs()
         applications = {application.name: application for application in self._ray.applications()}
         aliases: dict[str, dict[str, str]] = {}
-        services = [self._decided(run, applications.get(run.name), aliases) for run in runs]
+        services = [self._decided(run, applications.get(run.name), aliases, now) for run in runs]
         self._put(services, applications)
         for service in services:
             self._record(service, now)
@@ -139,7 +139,7 @@ class ServiceController:
         return list(oldest.values())
 
     def _decided(
-        self, run: Run, application: Application | None, aliases: dict[str, dict[str, str]]
+        self, run: Run, application: Application | None, aliases: dict[str, dict[str, str]], now: float
     ) -> Service:
         rollout = read_rollout(run.tags[ROLLOUT]) if ROLLOUT in run.tags else None
         undeploy = UNDEPLOY_MS in run.tags
@@ -166,7 +166,7 @@ class ServiceController:
             message=application.message if application else "",
             reports=_reports(run, application),
         )
-        return Service(run, spec, application, decide(snapshot))
+        return Service(run, spec, application, decide(snapshot, now))
 
     def _ordered(
         self, reference: ModelReference, rollout: Rollout | None, aliases: dict[str, dict[str, str]]

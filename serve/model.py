@@ -129,6 +129,20 @@ def brings_python(folder: Path) -> bool:
         raise ModelError(f"the version's files are no MLflow model: {described(error)}") from error
 
 
+def check_memory(folder: Path, available_bytes: int) -> None:
+    """Raises ModelError where a version of this size would not fit beside the one that serves.
+
+    While it is loaded, a version is there twice: as it is read, and as the model it becomes.
+    """
+    size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if 2 * size_bytes > available_bytes:
+        raise ModelError(
+            f"the version holds {size_bytes / 1024**3:.1f} GiB, and {available_bytes / 1024**3:.1f} GiB of "
+            "memory are free: loading takes twice its size",
+            "Free memory on the node, or deploy the version as a service of its own.",
+        )
+
+
 def load_model(folder: Path, allow_pickle: bool) -> ServedModel:
     """The model in an MLflow model folder, on the CPU.
 

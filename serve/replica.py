@@ -14,12 +14,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 import torch
 from mlflow.models import Model
 from mlflow.types import Schema
@@ -31,7 +32,13 @@ from starlette.responses import Response
 from journeyman.cluster.settings import home_folder
 from journeyman.errors import JourneymanError, UnreachableError
 from journeyman.serve.application import DEPLOYMENT
-from journeyman.serve.model import ServedModel, brings_python, download_version, load_model
+from journeyman.serve.model import (
+    ServedModel,
+    brings_python,
+    check_memory,
+    download_version,
+    load_model,
+)
 from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError
 from journeyman.serve.protocols.invocations import parse, render, render_error
 from journeyman.serve.signature import Signature
@@ -43,6 +50,7 @@ BODY_LIMIT_BYTES = 64 * 2**20
 ON_LOOP_LIMIT_S = 0.002
 """An answer that takes longer is computed in a thread: a hand-over costs about a tenth of that."""
 REPORT_RETRY_S = 1.0
+OVERTAKEN_POLL_S = 0.2
 
 _JSON = "application/json"
 _log = logging.getLogger(__name__)
@@ -171,11 +179,14 @@ class Replica:
     def _keep_up(self) -> None:
         """The background thread: reach the target, tell MLflow, wait for the next."""
         told = ""
+        reached: Target | None = None
         while True:
             self._changed.clear()
             target = self._target
             assert target is not None, "set before the thread starts"
-            self._reach(target)
+            if target is not reached:
+                self._reach(target)
+                reached = target
             report = write_report(self._report(target))
             if report == told or self._tell(report):
                 told = report
@@ -192,16 +203,28 @@ class Replica:
                 self._loaded = found
             else:
                 _log.error("version %s %s: %s", target.serving, state, reason)
+        self._candidate, self._candidate_state, self._reason = None, None, ""
         if target.candidate is None:
-            self._candidate, self._candidate_state, self._reason = None, None, ""
             return
-        state, reason, found = self._try(target.candidate, self._loaded)
-        self._candidate, self._candidate_state, self._reason = found, state, reason
+        # In a thread of its own: a version that never finishes loading must not keep the next from its turn.
+        tried: Future[tuple[str, str, Loaded | None]] = Future()
+        threading.Thread(
+            target=lambda: tried.set_result(self._try(str(target.candidate), self._loaded)),
+            name=f"version-{target.candidate}",
+            daemon=True,
+        ).start()
+        while not tried.done() and self._target is target:
+            wait([tried], OVERTAKEN_POLL_S)
+        if tried.done():
+            self._candidate_state, self._reason, self._candidate = tried.result()
 
     def _try(self, version: str, beside: Loaded | None) -> tuple[str, str, Loaded | None]:
         try:
-            if beside is not None and brings_python(self._download(version)[0]):
-                return OWN_PYTHON, "", None
+            if beside is not None:
+                folder, _ = self._download(version)
+                if brings_python(folder):
+                    return OWN_PYTHON, "", None
+                check_memory(folder, psutil.virtual_memory().available)
             found = self._load(version)
             if beside is not None and found.model.signature != beside.model.signature:
                 reason = (

@@ -24,6 +24,8 @@ OWN_PYTHON = "own_python"
 
 _RAISED = re.compile(r"(?:[a-z_]\w*\.)*(?=[A-Z]\w*(?:Error|Exception)\b)")
 """The line of a traceback that names the error; matched is the module, which tells nobody anything."""
+LOAD_LIMIT_S = 600.0
+"""A candidate that is not ready everywhere by then is given up."""
 _RUNNING = "RUNNING"
 _FAILED_STATUSES = ("DEPLOY_FAILED", "UNHEALTHY")
 
@@ -43,6 +45,8 @@ class Rollout:
     proven: bool = False
     """Whether replicas have answered with `serving`."""
     candidate: str | None = None
+    candidate_since_s: float = 0.0
+    """Epoch seconds: when the candidate was named."""
     surge: bool = False
     """The candidate is tried by new replicas instead of in place."""
     refused: str | None = None
@@ -122,8 +126,8 @@ class Decision:
     reason: str
 
 
-def decide(snapshot: Snapshot) -> Decision:
-    """What to do about one service."""
+def decide(snapshot: Snapshot, now: float) -> Decision:
+    """What to do about one service; `now` in epoch seconds."""
     if snapshot.undeploy:
         if snapshot.status is None:
             return Decision(rollout=None, phase=Phase.UNDEPLOYED, reason="")
@@ -132,32 +136,43 @@ def decide(snapshot: Snapshot) -> Decision:
     if snapshot.version is None and snapshot.rollout is None:
         reason = f"waits for its model: {snapshot.trouble}"
         return Decision(rollout=None, phase=Phase.DEPLOYING, reason=reason)
-    rollout = _follow(snapshot)
+    rollout = _follow(snapshot, now)
     return _described(rollout, snapshot)
 
 
-def _follow(snapshot: Snapshot) -> Rollout:
-    now, wanted = snapshot.rollout, snapshot.version
-    if now is None:
+def _follow(snapshot: Snapshot, now: float) -> Rollout:
+    rollout, wanted = snapshot.rollout, snapshot.version
+    if rollout is None:
         assert wanted is not None, "decide() waits for the first version"
         return Rollout(model=snapshot.model, serving=wanted)
     if wanted is None:
         # The order cannot be read: what serves goes on serving, and what was under way is finished.
-        wanted = now.candidate or now.serving
-    elif now.model != snapshot.model:
-        return _afresh(now, snapshot.model, wanted)
-    now = replace(now, proven=now.proven or _serves(now.serving, now.generation, snapshot))
-    if wanted == now.serving:
-        return replace(now, candidate=None, surge=False, refused=None, refused_because="")
-    if not now.proven:
+        wanted = rollout.candidate or rollout.serving
+    elif rollout.model != snapshot.model:
+        return _afresh(rollout, snapshot.model, wanted)
+    proven = rollout.proven or _serves(rollout.serving, rollout.generation, snapshot)
+    rollout = replace(rollout, proven=proven)
+    if wanted == rollout.serving:
+        return replace(rollout, candidate=None, surge=False, refused=None, refused_because="")
+    if not rollout.proven:
         # Nothing answers yet that would have to be kept.
-        return _afresh(now, now.model, wanted)
-    if wanted == now.refused:
-        return replace(now, candidate=None, surge=False)
-    if wanted != now.candidate:
-        trial = now.trial + 1
-        return replace(now, candidate=wanted, surge=False, trial=trial, refused=None, refused_because="")
-    return _surge(now, snapshot) if now.surge else _in_place(now, snapshot)
+        return _afresh(rollout, rollout.model, wanted)
+    if wanted == rollout.refused:
+        return replace(rollout, candidate=None, surge=False)
+    if wanted != rollout.candidate:
+        return replace(
+            rollout,
+            candidate=wanted,
+            candidate_since_s=now,
+            surge=False,
+            trial=rollout.trial + 1,
+            refused=None,
+            refused_because="",
+        )
+    tried = _surge(rollout, snapshot) if rollout.surge else _in_place(rollout, snapshot)
+    if tried.candidate is not None and now - rollout.candidate_since_s > LOAD_LIMIT_S:
+        return _refused(rollout, f"it is not ready after {LOAD_LIMIT_S:.0f} s")
+    return tried
 
 
 def _afresh(now: Rollout, model: str, version: str) -> Rollout:

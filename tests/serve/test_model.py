@@ -20,7 +20,7 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from journeyman.serve.model import ModelError, ServedModel, download_version, load_model
+from journeyman.serve.model import ModelError, ServedModel, check_memory, download_version, load_model
 from journeyman.serve.protocols.invocations import parse, render
 from journeyman.tracking.packages import save_package
 from journeyman.tracking.registry import log_package, register
@@ -298,6 +298,13 @@ def registered(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> str
     run_id = client.create_run("0").info.run_id
     register(client, log_package(client, package, run_id, "served"), "served", run_id, {}, None)
     return "served"
+
+
+def test_check_memory_refuses_what_would_not_fit_beside(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(bytes(1000))
+    check_memory(tmp_path, 2000)
+    with pytest.raises(ModelError, match="loading takes twice its size"):
+        check_memory(tmp_path, 1999)
 
 
 def test_download_version_fetches_a_version_that_loads(

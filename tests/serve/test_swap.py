@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from journeyman.serve import swap
 from journeyman.serve.phases import Phase
 from journeyman.serve.swap import (
     FAILED,
+    LOAD_LIMIT_S,
     OWN_PYTHON,
     READY,
+    Decision,
     Report,
     Rollout,
     Snapshot,
-    decide,
     read_report,
     read_rollout,
     write_report,
@@ -48,6 +50,10 @@ def report(
     )
 
 
+def decide(snapshot: Snapshot, now: float = 0.0) -> Decision:
+    return swap.decide(snapshot, now)
+
+
 def of_candidate(state: str, reason: str = "") -> Report:
     return report(trial=2, candidate="4", state=state, reason=reason)
 
@@ -72,6 +78,23 @@ def seen(
         message=message,
         reports=reports,
     )
+
+
+def test_candidate_that_is_never_ready_is_given_up_and_a_corrected_alias_goes_through() -> None:
+    for loading in (LOADING, SURGING):
+        late = seen(loading, None, version="4", status="UPDATING")
+        assert decide(late, LOAD_LIMIT_S).phase == Phase.SWAPPING
+        given_up = decide(late, LOAD_LIMIT_S + 1)
+        assert given_up.rollout is not None
+        assert (given_up.rollout.serving, given_up.rollout.candidate, given_up.rollout.refused) == (
+            "3",
+            None,
+            "4",
+        )
+        assert "version 4: it is not ready after 600 s" in given_up.reason
+        corrected = decide(seen(given_up.rollout, report(), version="5"), LOAD_LIMIT_S + 2)
+        assert corrected.rollout is not None
+        assert (corrected.rollout.candidate, corrected.rollout.candidate_since_s) == ("5", LOAD_LIMIT_S + 2)
 
 
 # -- deploying -----------------------------------------------------------------------------------------
