@@ -34,7 +34,7 @@ def main() -> int:
         ray.init(log_to_driver=False)
         outcome = train(spec, run_id, os.environ[STORAGE])
         if outcome.cause is Cause.FINISHED:
-            outcome = _published(mlflow.run(run_id).tags.get(PUBLICATION)) or outcome
+            outcome = _published(mlflow, spec, run_id) or outcome
         sys.stdout.write(f"attempt {attempt} ended: {outcome.message}\n")
     mlflow.set_tags(run_id, {f"{OUTCOME}.{attempt}": outcome.to_json()})
     mlflow.close()
@@ -59,9 +59,19 @@ def _rank_error(error: Exception) -> RankError:
     return error if isinstance(error, RankError) else RankError(described(error), cause=Cause.MACHINE)
 
 
-def _published(publication_text: str | None) -> Outcome | None:
-    """The outcome of a job whose training finished but whose model was not registered."""
-    publication = Publication.from_json(publication_text) if publication_text else None
+def _published(mlflow: Mlflow, spec: TrainSpec, run_id: str) -> Outcome | None:
+    """The outcome of a job whose training finished but whose model was not registered.
+
+    Here and not on a worker: only once all ranks are done is it known that none of them publishes.
+    """
+    told = mlflow.run(run_id).tags.get(PUBLICATION)
+    if told is None and spec.publish is not None:
+        # Loads torch and mlflow, which a driver whose workers published does without.
+        from journeyman.jobs.publish import publish_logged
+
+        publish_logged(run_id)
+        told = mlflow.run(run_id).tags.get(PUBLICATION)
+    publication = Publication.from_json(told) if told else None
     if publication is None or not publication.error:
         return None
     weights = f" (weights: {publication.weights})" if publication.weights else ""

@@ -60,50 +60,50 @@ def publish(model: Any, example: Example, alias: str | None = None) -> str | Non
     order = spec.publish or Publish(model=spec.name)
     order = order if alias is None else order.model_copy(update={"alias": alias})
     client = MlflowClient()
-    if registered_version(client, order.model, run_id):
-        return _register(rest, client, run, order, model_id="")
     weights = f"{os.environ[STORAGE]}/{run_id}/weights.pt"
     store.flush(_FLUSH_S)
     try:
+        if registered_version(client, order.model, run_id):
+            return _register(rest, client, run, order, model_id="")
         _store_weights(model, weights)
         with tempfile.TemporaryDirectory() as scratch:
             package = save_package(model, example, Path(scratch) / "model")
             model_id = log_package(client, package, run_id, "model")
         return _register(rest, client, run, order, model_id, weights)
     except PublishError as error:
-        _logger.error("model not registered: %s", error)
-        failed = Publication(model=order.model, error=error.message, hint=error.hint, weights=weights)
-        rest.set_tags(run_id, {PUBLICATION: failed.to_json()})
+        _not_registered(rest, run, order, error, weights)
         return None
 
 
-def ensure_published(spec: TrainSpec, run_id: str) -> None:
-    """At the end of training: what the spec orders to be published is, or it is said why not.
+def publish_logged(run_id: str) -> None:
+    """At the end of a training that has published nothing: its newest logged model is registered.
 
-    A loop that logged its model by plain `mlflow.<flavor>.log_model` has it registered here.
+    So a loop that knows `mlflow.<flavor>.log_model` alone has its model registered as the spec orders; where
+    there is none, the run says so.
     """
-    if spec.publish is None:
-        return
     rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"], patience_s=JOB_PATIENCE_S)
     run = rest.run(run_id)
-    if PUBLICATION in run.tags:
-        return
+    order = TrainSpec.model_validate(run.spec).publish
+    assert order is not None, "the driver asks where the spec orders it"
     client = MlflowClient()
-    if registered_version(client, spec.publish.model, run_id):
-        _register(rest, client, run, spec.publish, model_id="")
-        return
-    logged = client.search_logged_models(
-        [run.experiment_id], filter_string=f"source_run_id='{run_id}'", max_results=1
-    )
-    if not logged:
-        failed = Publication(
-            model=spec.publish.model,
-            error="the training code published nothing",
-            hint="Call journeyman.publish(model, example) at its end, or mlflow.<flavor>.log_model(…).",
+    try:
+        logged = client.search_logged_models(
+            [run.experiment_id], filter_string=f"source_run_id='{run_id}'", max_results=1
         )
-        rest.set_tags(run_id, {PUBLICATION: failed.to_json()})
-        return
-    _register(rest, client, run, spec.publish, logged[0].model_id)
+        if not logged:
+            raise PublishError(
+                "the training code published nothing",
+                "Call journeyman.publish(model, example) at its end, or mlflow.<flavor>.log_model(…).",
+            )
+        _register(rest, client, run, order, logged[0].model_id)
+    except PublishError as error:
+        _not_registered(rest, run, order, error, weights="")
+
+
+def _not_registered(rest: Mlflow, run: Run, order: Publish, error: PublishError, weights: str) -> None:
+    _logger.error("model not registered: %s", error)
+    failed = Publication(model=order.model, error=error.message, hint=error.hint, weights=weights)
+    rest.set_tags(run.run_id, {PUBLICATION: failed.to_json()})
 
 
 def lineage(run: Run) -> dict[str, str]:

@@ -57,11 +57,6 @@ def work(order: dict[str, Any]) -> None:
                 run_training(spec, rank)
             except RankError as error:
                 raise _told_by_output(error, shipper.tail()) from None
-        if rank == 0:
-            # What publishing needs takes seconds to import, which the first step would wait for.
-            from journeyman.jobs.publish import ensure_published
-
-            ensure_published(spec, run_id)
         store.flush(_END_FLUSH_S)
     rest.close()
 
