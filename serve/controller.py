@@ -165,8 +165,19 @@ class ServiceController:
             status=application.status if application else None,
             message=application.message if application else "",
             reports=_reports(run, application),
+            answers=self._answers(run, application),
         )
         return Service(run, spec, application, decide(snapshot, now))
+
+    def _answers(self, run: Run, application: Application | None) -> bool:
+        """Asked of a service until it is healthy, and not after."""
+        url = self._settings.serve_url
+        if not url or run.phase == Phase.HEALTHY or application is None or application.status != "RUNNING":
+            return True
+        try:
+            return httpx.get(f"{url}/{run.name}/ping", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
 
     def _ordered(
         self, reference: ModelReference, rollout: Rollout | None, aliases: dict[str, dict[str, str]]

@@ -115,6 +115,8 @@ class Snapshot:
     message: str
     reports: tuple[Report | None, ...]
     """One for each replica that takes requests; None where it has said nothing yet."""
+    answers: bool
+    """Whether the ingress leads to the replicas, of which it learns after Serve calls them running."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,8 @@ def _follow(snapshot: Snapshot, now: float) -> Rollout:
         wanted = rollout.candidate or rollout.serving
     elif rollout.model != snapshot.model:
         return _afresh(rollout, snapshot.model, wanted)
-    proven = rollout.proven or _serves(rollout.serving, rollout.generation, snapshot)
+    serves = snapshot.answers and _serves(rollout.serving, rollout.generation, snapshot)
+    proven = rollout.proven or serves
     rollout = replace(rollout, proven=proven)
     if wanted == rollout.serving:
         return replace(rollout, candidate=None, surge=False, refused=None, refused_because="")
@@ -243,6 +246,8 @@ def _phase(rollout: Rollout, snapshot: Snapshot) -> tuple[Phase, str]:
         # Serve tells what a replica waits for, such as a free CPU.
         waits = _shortened(snapshot.message) if rollout == snapshot.rollout else ""
         return Phase.DEPLOYING, waits or f"starts replicas with version {rollout.serving}"
+    if snapshot.status == _RUNNING and not snapshot.answers:
+        return Phase.DEPLOYING, "its replicas are ready, and the ingress does not lead to them yet"
     if snapshot.status == _RUNNING:
         return Phase.HEALTHY, ""
     return Phase.DEPLOYING, _shortened(snapshot.message) or "replicas start"

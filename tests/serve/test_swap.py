@@ -67,6 +67,7 @@ def seen(
     undeploy: bool = False,
     status: str | None = "RUNNING",
     message: str = "",
+    answers: bool = True,
 ) -> Snapshot:
     return Snapshot(
         rollout=rollout,
@@ -77,6 +78,7 @@ def seen(
         status=status,
         message=message,
         reports=reports,
+        answers=answers,
     )
 
 
@@ -115,6 +117,15 @@ def test_replicas_that_serve_make_the_service_healthy() -> None:
     assert decide(seen(FIRST, None, status="DEPLOYING")).phase == Phase.DEPLOYING
     decision = decide(seen(FIRST, report()))
     assert (decision.rollout, decision.phase, decision.reason) == (PROVEN, Phase.HEALTHY, "")
+
+
+def test_service_is_healthy_once_the_ingress_leads_to_its_replicas() -> None:
+    waits = decide(seen(FIRST, report(), answers=False))
+    assert (waits.rollout, waits.phase) == (FIRST, Phase.DEPLOYING)
+    again = decide(seen(PROVEN, report(), answers=False))
+    assert (again.rollout, again.phase) == (PROVEN, Phase.DEPLOYING)
+    assert "the ingress does not lead to them yet" in again.reason
+    assert decide(seen(PROVEN, report())).phase == Phase.HEALTHY
 
 
 def test_deployment_that_fails_is_unhealthy_with_the_cause_and_another_version_starts_afresh() -> None:
