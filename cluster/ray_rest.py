@@ -74,11 +74,6 @@ class Ray:
     def close(self) -> None:
         self._http.close()
 
-    def version(self) -> dict[str, str]:
-        """Ray's version and the name of its session, which changes when the head restarts."""
-        body: dict[str, str] = self._json("GET", "/api/version")
-        return body
-
     # -- nodes ---------------------------------------------------------------------------------------
 
     def capacity(self, growth: tuple[Growth, ...], applications: tuple[Application, ...]) -> Capacity:
@@ -137,9 +132,6 @@ class Ray:
 
     def stop(self, submission_id: str) -> None:
         self._json("POST", f"/api/jobs/{submission_id}/stop")
-
-    def job_logs(self, submission_id: str) -> str:
-        return str(self._json("GET", f"/api/jobs/{submission_id}/logs")["logs"])
 
     # -- code ----------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ _UPSCALE_DELAY_S = 3
 _DOWNSCALE_DELAY_S = 60
 _LOOK_BACK_S = 5
 _METRICS_INTERVAL_S = 1
-"""How often replicas tell their load; at Ray's own 10 s, twice the look back, half of the looks find nothing.
+"""How often replicas tell their load; Ray's own 10 s are twice the look back.
 
 Ray calls the key deprecated, but the variables that are to replace it do nothing in 2.60.
 """

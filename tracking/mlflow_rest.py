@@ -234,28 +234,10 @@ class Mlflow:
         found: dict[str, Any] = body["model_version"]
         return found
 
-    def model_versions(self, name: str) -> list[dict[str, Any]]:
-        """Newest first."""
-        found: list[dict[str, Any]] = []
-        quoted = name.replace("'", "\\'")
-        query: dict[str, Any] = {"filter": f"name='{quoted}'", "max_results": 1000}
-        while True:
-            body = self._get("model-versions/search", query)
-            found += body.get("model_versions", [])
-            if not body.get("next_page_token"):
-                return sorted(found, key=lambda v: int(v["version"]), reverse=True)
-            query["page_token"] = body["next_page_token"]
-
     def set_alias(self, name: str, alias: str, version: str) -> None:
         self._post("registered-models/alias", {"name": name, "alias": alias, "version": version})
 
     # -- transport -----------------------------------------------------------------------------------
-
-    def healthy(self) -> bool:
-        try:
-            return self._http.get("/health", timeout=2).status_code == 200
-        except httpx.HTTPError:
-            return False
 
     def _pages(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         while True:

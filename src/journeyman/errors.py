@@ -8,8 +8,7 @@
     │   └── StackDownError          nothing is running to talk to
     ├── UnreachableError            a server does not answer
     ├── RefusedError                a server answered that it will not
-    ├── PublishError                a model could not be exported, verified or registered
-    └── JobFailedError              a job that someone waited for did not finish
+    └── PublishError                a model could not be exported, verified or registered
 
 Every error is built from its message and its hint alone, so that it survives pickling: Ray carries
 exceptions between processes.
@@ -72,7 +71,3 @@ class RefusedError(JourneymanError):
 
 class PublishError(JourneymanError):
     """A model could not be exported, verified or registered; its weights are safe."""
-
-
-class JobFailedError(JourneymanError):
-    """A job that someone waited for did not finish."""

@@ -85,7 +85,9 @@ class Finding:
     @property
     def well(self) -> bool:
         whole = self.gaps == 0 and self.duplicates == 0 and self.same_loss
-        return self.phase == "finished" and self.runs == 1 and whole and self.answers and not self.trouble
+        ended = self.phase == "finished" and self.runs == 1 and not self.trouble
+        # A strike that met nobody proves nothing.
+        return self.hit > 0 and ended and whole and self.answers
 
 
 def strike_of(seed: int) -> Strike:
@@ -124,6 +126,7 @@ def run_seed(settings: Settings, seed: int, expected: list[tuple[int, float]]) -
     strike = strike_of(seed)
     job = client.submit(LOOP / "train.yaml")
     time.sleep(strike.after_s)
+    await_victim(client, settings, job, strike.victim)
     struck_ms = time.time() * 1000
     finding = Finding(seed=seed, strike=strike, hit=carry_out(settings, strike.victim))
     try:
@@ -133,6 +136,16 @@ def run_seed(settings: Settings, seed: int, expected: list[tuple[int, float]]) -
         finding.trouble = str(error)
     client.close()
     return finding
+
+
+def await_victim(client: Client, settings: Settings, job: Job, victim: str) -> None:
+    """A job's processes come and go: where there is nobody to strike yet, the strike waits for them."""
+    while victim in PROCESSES and not victims(settings, victim) and not client.job(job.run_id).ended:
+        time.sleep(0.2)
+
+
+def victims(settings: Settings, victim: str) -> list[psutil.Process]:
+    return [process for process in processes(settings, "ray") if is_called(process, PROCESSES[victim])]
 
 
 def carry_out(settings: Settings, victim: str) -> int:
@@ -151,7 +164,7 @@ def carry_out(settings: Settings, victim: str) -> int:
     elif victim in PARTS:
         struck = kill(processes(settings, victim))
     else:
-        named = [process for process in processes(settings, "ray") if is_called(process, PROCESSES[victim])]
+        named = victims(settings, victim)
         struck = kill(named[:1] if victim == "one worker" else named)
     return struck
 
@@ -236,6 +249,7 @@ def summary(findings: list[Finding]) -> dict[str, object]:
     recovered = [finding.recover_s for finding in findings if finding.recover_s is not None]
     return {
         "runs": len(findings),
+        "struck": sum(finding.hit > 0 for finding in findings),
         "one_run": sum(finding.runs == 1 for finding in findings),
         "same_loss": sum(finding.same_loss for finding in findings),
         "gaps": sum(finding.gaps for finding in findings),
