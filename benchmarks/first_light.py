@@ -6,26 +6,19 @@ Prints a table and, last, one line of JSON. Times are wall clock; medians where 
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
+from person import LIMIT_S, POLL_S, ROOT, Person, person_with_empty_home, say
 
-ROOT = Path(__file__).resolve().parents[1]
 DIGITS = ROOT / "examples" / "digits"
-JOURNEYMAN = Path(sys.executable).with_name("journeyman")
-
 REPEATS = 5
-POLL_S = 0.1
-LIMIT_S = 300.0
 IMAGE = [[0.0] * 64]
 
 MEANINGS = {
@@ -45,72 +38,14 @@ LONG_JOB = {
 }
 
 
-class Person:
-    """Someone with a home folder of their own who types `journeyman` commands."""
-
-    def __init__(self, home: Path) -> None:
-        # A stack of its own: not one that the environment points to.
-        theirs = ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-        self.environment = {k: v for k, v in os.environ.items() if k not in theirs}
-        self.environment["JOURNEYMAN_HOME"] = str(home)
-
-    def runs(self, *command: str | Path) -> str:
-        """What the command prints; where it fails the benchmark ends, and shows why."""
-        done = subprocess.run(
-            command, cwd=ROOT, env=self.environment, check=False, capture_output=True, text=True
-        )
-        if done.returncode:
-            sys.exit(
-                f"{' '.join(map(str, command))} ended with {done.returncode}\n{done.stdout}{done.stderr}"
-            )
-        return done.stdout
-
-    def types(self, *arguments: str | Path) -> str:
-        return self.runs(JOURNEYMAN, *arguments)
-
-    def asks(self, *arguments: str) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.types(*arguments, "--json"))
-        return answer
-
-    def times(self, *arguments: str | Path) -> float:
-        """Seconds that a command takes."""
-        begin = time.perf_counter()
-        self.types(*arguments)
-        return time.perf_counter() - begin
-
-    def times_often(self, *arguments: str) -> float:
-        """Milliseconds, the median of REPEATS after one that warms the disk's cache."""
-        self.types(*arguments)
-        return 1000 * statistics.median(self.times(*arguments) for _ in range(REPEATS))
-
-    def waits_for_phase(self, job: str, *phases: str) -> None:
-        deadline = time.monotonic() + LIMIT_S
-        while (seen := self.asks("job", job)["phase"]) not in phases:
-            if time.monotonic() > deadline:
-                sys.exit(f"job {job} is {seen} after {LIMIT_S:.0f} s, not {' or '.join(phases)}")
-            time.sleep(POLL_S)
-
-
-@contextmanager
-def person_with_empty_home() -> Iterator[Person]:
-    """Whatever happens inside, their stack is stopped after."""
-    with tempfile.TemporaryDirectory(prefix="journeyman-bench-") as home:
-        person = Person(Path(home))
-        try:
-            yield person
-        finally:
-            stop = [JOURNEYMAN, "down", "--yes"]
-            subprocess.run(stop, env=person.environment, check=False, capture_output=True)
-
-
 def measure_piece_by_piece(person: Person) -> dict[str, float]:
-    measured = {"help_ms": person.times_often("--help")}
+    measured = {"help_ms": times_often(person, "--help")}
     say("starting a stack")
     measured["up_s"] = person.times("up")
     say("training digits")
     measured["submit_to_first_step_s"] = submit_to_first_step_s(person)
     person.waits_for_phase("digits", "finished")
-    measured["jobs_ms"] = person.times_often("jobs")
+    measured["jobs_ms"] = times_often(person, "jobs")
     say("deploying digits")
     measured["deploy_to_first_answer_s"] = deploy_to_first_answer_s(person)
     say("cancelling a long job")
@@ -118,6 +53,12 @@ def measure_piece_by_piece(person: Person) -> dict[str, float]:
     say("stopping the stack")
     measured["down_s"] = person.times("down", "--yes")
     return measured
+
+
+def times_often(person: Person, *arguments: str) -> float:
+    """Milliseconds, the median of REPEATS after one that warms the disk's cache."""
+    person.types(*arguments)
+    return 1000 * statistics.median(person.times(*arguments) for _ in range(REPEATS))
 
 
 def submit_to_first_step_s(person: Person) -> float:
@@ -166,10 +107,6 @@ def demo_s(person: Person) -> float:
     begin = time.perf_counter()
     person.runs(sys.executable, DIGITS / "demo.py")
     return time.perf_counter() - begin
-
-
-def say(what: str) -> None:
-    print(f"{what} …", file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,11 @@ from journeyman.serve.protocols.invocations import Inputs, parse, render
 from journeyman.serve.signature import OUTPUT, Signature, read_signature
 from journeyman.tracking.packages import EXPORTED, named_outputs
 
+IN_PLACE_GRAPH_BYTES = 128 * 1024
+"""Python reads an exported program's graph, for about 3 s a MiB, and meanwhile each operation of the version
+that serves waits for the interpreter, up to 5 ms: one of 800 layers was seen to answer after 5.8 s."""
+_GRAPH = "/models/model.json"
+
 Outputs = Any
 """Arrays by output name; for a pyfunc that answers with something else (a DataFrame, a list), that."""
 _Run = Callable[[Inputs, dict[str, Any] | None], Outputs]
@@ -44,15 +50,13 @@ class ServedModel:
     """One version, in memory. Threads may share it.
 
     `example` is a request body that the model answers, where the version has one. `exported`: it is a
-    PyTorch program in `folder / EXPORTED`. `own_python`: it brings Python of its own or a pickle, so that two
-    versions of it must not share a process.
+    PyTorch program in `folder / EXPORTED`.
     """
 
     folder: Path
     signature: Signature
     example: dict[str, Any] | None
     exported: bool
-    own_python: bool
     run: _Run
 
     def predict(self, inputs: Inputs, params: dict[str, Any] | None = None) -> Outputs:
@@ -117,16 +121,27 @@ def download_version(mlflow_url: str, name: str, version: str, folder: Path) -> 
     return folder
 
 
-def brings_python(folder: Path) -> bool:
-    """Whether the version in `folder` brings Python of its own or a pickle; tells without loading it.
+def why_new_replicas(folder: Path) -> str:
+    """Why the version in `folder` must not be loaded beside another one, in words; empty where it may be.
 
-    Raises ModelError.
+    Tells without loading it. Raises ModelError.
     """
     try:
         metadata = Model.load(str(folder))
-        return _own_python(metadata, _is_exported(folder, metadata))
     except MlflowException as error:
         raise ModelError(f"the version's files are no MLflow model: {described(error)}") from error
+    exported = _is_exported(folder, metadata)
+    if _own_python(metadata, exported):
+        return "brings Python of its own"
+    graph_bytes = _graph_bytes(folder / EXPORTED) if exported else 0
+    if graph_bytes > IN_PLACE_GRAPH_BYTES:
+        return f"has a graph of {graph_bytes / 1024:.0f} KiB, which would hold up answers while it is read,"
+    return ""
+
+
+def _graph_bytes(program: Path) -> int:
+    with zipfile.ZipFile(program) as archive:
+        return sum(member.file_size for member in archive.infolist() if member.filename.endswith(_GRAPH))
 
 
 def check_memory(folder: Path, available_bytes: int) -> None:
@@ -183,7 +198,6 @@ def load_model(folder: Path, allow_pickle: bool) -> ServedModel:
         signature=signature,
         example=orjson.loads(serving_example) if serving_example else None,
         exported=exported,
-        own_python=_own_python(metadata, exported),
         run=run,
     )
 

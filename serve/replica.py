@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -34,21 +35,24 @@ from journeyman.errors import JourneymanError, UnreachableError
 from journeyman.serve.application import DEPLOYMENT
 from journeyman.serve.model import (
     ServedModel,
-    brings_python,
     check_memory,
     download_version,
     load_model,
+    why_new_replicas,
 )
 from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError
 from journeyman.serve.protocols.invocations import parse, render, render_error
 from journeyman.serve.signature import Signature
-from journeyman.serve.swap import FAILED, OWN_PYTHON, READY, Report, write_report
+from journeyman.serve.swap import FAILED, NEW_REPLICAS, READY, Report, write_report
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import REPLICA
 
 BODY_LIMIT_BYTES = 64 * 2**20
 ON_LOOP_LIMIT_S = 0.002
 """An answer that takes longer is computed in a thread: a hand-over costs about a tenth of that."""
+SWITCH_S = 0.0005
+"""How long a thread that loads a version may keep the interpreter from the one that answers: Python's own
+5 ms come back at every operation of a model."""
 REPORT_RETRY_S = 1.0
 OVERTAKEN_POLL_S = 0.2
 
@@ -106,6 +110,7 @@ class Replica:
         self._mlflow = Mlflow(arguments.mlflow_url)
         self._replica_id = serve.get_replica_context().replica_id.unique_id
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+        sys.setswitchinterval(SWITCH_S)
         # A single one: two forward passes at a time would fight for the same cores.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         self._target: Target | None = None
@@ -222,8 +227,8 @@ class Replica:
         try:
             if beside is not None:
                 folder, _ = self._download(version)
-                if brings_python(folder):
-                    return OWN_PYTHON, "", None
+                if why := why_new_replicas(folder):
+                    return NEW_REPLICAS, why, None
                 check_memory(folder, psutil.virtual_memory().available)
             found = self._load(version)
             if beside is not None and found.model.signature != beside.model.signature:

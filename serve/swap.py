@@ -3,7 +3,7 @@
     in place  every replica loads the candidate beside the version that serves; when all are ready, the swap
               is one assignment in each of them
     by surge  a version that brings Python of its own gets new replicas: two versions of one module in one
-              process would silently share `sys.modules`
+              process would silently share `sys.modules`; so does one whose loading would hold up answers
 
 What is decided is kept as a Rollout in the service's record, so that control, started anew, goes on with it.
 """
@@ -20,7 +20,7 @@ from journeyman.serve.phases import Phase
 
 READY = "ready"
 FAILED = "failed"
-OWN_PYTHON = "own_python"
+NEW_REPLICAS = "new_replicas"
 
 _RAISED = re.compile(r"(?:[a-z_]\w*\.)*(?=[A-Z]\w*(?:Error|Exception)\b)")
 """The line of a traceback that names the error; matched is the module, which tells nobody anything."""
@@ -47,11 +47,16 @@ class Rollout:
     candidate: str | None = None
     candidate_since_s: float = 0.0
     """Epoch seconds: when the candidate was named."""
-    surge: bool = False
-    """The candidate is tried by new replicas instead of in place."""
+    surge_because: str = ""
+    """Why the candidate is tried by new replicas; empty where it is loaded in place."""
     refused: str | None = None
     """The version that was tried last and cannot serve."""
     refused_because: str = ""
+
+    @property
+    def surge(self) -> bool:
+        """Whether the candidate is tried by new replicas instead of in place."""
+        return bool(self.surge_because)
 
     @property
     def target(self) -> str:
@@ -85,7 +90,7 @@ class Report:
     trial: int
     candidate: str | None
     candidate_state: str | None
-    """ready, failed or own_python."""
+    """ready, failed or new_replicas."""
     reason: str
 
 
@@ -156,18 +161,18 @@ def _follow(snapshot: Snapshot, now: float) -> Rollout:
     proven = rollout.proven or serves
     rollout = replace(rollout, proven=proven)
     if wanted == rollout.serving:
-        return replace(rollout, candidate=None, surge=False, refused=None, refused_because="")
+        return replace(rollout, candidate=None, surge_because="", refused=None, refused_because="")
     if not rollout.proven:
         # Nothing answers yet that would have to be kept.
         return _afresh(rollout, rollout.model, wanted)
     if wanted == rollout.refused:
-        return replace(rollout, candidate=None, surge=False)
+        return replace(rollout, candidate=None, surge_because="")
     if wanted != rollout.candidate:
         return replace(
             rollout,
             candidate=wanted,
             candidate_since_s=now,
-            surge=False,
+            surge_because="",
             trial=rollout.trial + 1,
             refused=None,
             refused_because="",
@@ -184,11 +189,11 @@ def _afresh(now: Rollout, model: str, version: str) -> Rollout:
 
 def _in_place(now: Rollout, snapshot: Snapshot) -> Rollout:
     answers = [_answer(report, now) for report in snapshot.reports]
-    for report, answer in zip(snapshot.reports, answers, strict=True):
-        if report is not None and answer == FAILED:
-            return _refused(now, report.reason)
-    if OWN_PYTHON in answers:
-        return replace(now, surge=True)
+    told = {answer: report.reason for report, answer in zip(snapshot.reports, answers, strict=True) if report}
+    if FAILED in told:
+        return _refused(now, told[FAILED])
+    if NEW_REPLICAS in told:
+        return replace(now, surge_because=told[NEW_REPLICAS])
     if answers and all(answer == READY for answer in answers):
         return replace(now, serving=now.candidate or now.serving, candidate=None)
     return now
@@ -198,12 +203,12 @@ def _surge(now: Rollout, snapshot: Snapshot) -> Rollout:
     if snapshot.status in _FAILED_STATUSES:
         return _refused(now, _shortened(snapshot.message))
     if snapshot.status == _RUNNING and _serves(now.target, now.trial, snapshot):
-        return replace(now, serving=now.target, generation=now.trial, candidate=None, surge=False)
+        return replace(now, serving=now.target, generation=now.trial, candidate=None, surge_because="")
     return now
 
 
 def _refused(now: Rollout, reason: str) -> Rollout:
-    return replace(now, candidate=None, surge=False, refused=now.candidate, refused_because=reason)
+    return replace(now, candidate=None, surge_because="", refused=now.candidate, refused_because=reason)
 
 
 def _answer(report: Report | None, rollout: Rollout) -> str | None:
@@ -233,7 +238,7 @@ def _phase(rollout: Rollout, snapshot: Snapshot) -> tuple[Phase, str]:
     if rollout.candidate is not None:
         ready = sum(_answer(report, rollout) == READY for report in snapshot.reports)
         if rollout.surge:
-            how = f"version {rollout.candidate} brings Python of its own and gets new replicas"
+            how = f"version {rollout.candidate} {rollout.surge_because} and gets new replicas"
         else:
             how = (
                 f"version {rollout.candidate} is loaded beside version {rollout.serving}: "

@@ -38,7 +38,7 @@ def test_candidate_in_place_changes_the_user_config_alone() -> None:
 
 
 def test_candidate_by_surge_changes_the_arguments_and_back() -> None:
-    surging = config(rollout=replace(ROLLOUT, candidate="4", trial=2, surge=True))
+    surging = config(rollout=replace(ROLLOUT, candidate="4", trial=2, surge_because="it must"))
     assert surging["deployments"][0]["user_config"]["serving"] == "4"
     assert surging["args"]["generation"] == 2
     refused = config(rollout=replace(ROLLOUT, trial=2, refused="4"))

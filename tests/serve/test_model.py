@@ -20,7 +20,14 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from journeyman.serve.model import ModelError, ServedModel, check_memory, download_version, load_model
+from journeyman.serve.model import (
+    ModelError,
+    ServedModel,
+    check_memory,
+    download_version,
+    load_model,
+    why_new_replicas,
+)
 from journeyman.serve.protocols.invocations import parse, render
 from journeyman.tracking.packages import save_package
 from journeyman.tracking.registry import log_package, register
@@ -99,7 +106,8 @@ def test_load_model_of_a_published_package_answers_as_its_module_without_pickle(
     model = load_model(published, allow_pickle=False)
 
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
-    assert (model.exported, model.own_python, model.folder) == (True, False, published)
+    assert (model.exported, model.folder) == (True, published)
+    assert why_new_replicas(published) == ""
     assert model.example == {"inputs": BATCH.tolist()}
     model.warm()
     with torch.no_grad():
@@ -121,7 +129,8 @@ def test_load_model_of_a_plain_mlflow_pt2_is_served_the_same_way(linear: nn.Modu
     )
     model = load_model(tmp_path / "model", allow_pickle=False)
     model.warm()
-    assert (model.exported, model.own_python) == (True, False)
+    assert model.exported
+    assert why_new_replicas(tmp_path / "model") == ""
     assert np.shape(answer(model, {"inputs": [[1, 2, 3, 4]] * 5})) == (5, 3)
 
 
@@ -151,7 +160,8 @@ def test_load_model_of_a_program_that_unpickles_is_refused_and_allowed_when_told
     assert "allow_pickle: true" in caught.value.hint
 
     model = load_model(tmp_path / "model", allow_pickle=True)
-    assert (model.exported, model.own_python, model.example) == (False, True, None)
+    assert (model.exported, model.example) == (False, None)
+    assert why_new_replicas(tmp_path / "model") == "brings Python of its own"
     model.warm()
     assert np.shape(answer(model, {"inputs": [[1, 2, 3, 4]]})) == (1, 3)
 
@@ -168,8 +178,15 @@ def test_load_model_of_a_program_with_code_of_its_own_says_so(linear: nn.Module,
         code_paths=[str(code)],
         serialization_format="pt2",
     )
-    model = load_model(tmp_path / "model", allow_pickle=False)
-    assert (model.exported, model.own_python) == (True, True)
+    assert load_model(tmp_path / "model", allow_pickle=False).exported
+    assert why_new_replicas(tmp_path / "model") == "brings Python of its own"
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, while it exports.
+def test_program_whose_graph_takes_long_to_read_is_not_loaded_beside_another(tmp_path: Path) -> None:
+    layers = [layer for _ in range(60) for layer in (nn.Linear(4, 4), nn.ReLU())]
+    package = save_package(nn.Sequential(*layers), BATCH, tmp_path / "deep")
+    assert "KiB, which would hold up answers while it is read" in why_new_replicas(package.path)
 
 
 # -- other flavors -------------------------------------------------------------------------------------
@@ -183,7 +200,8 @@ def test_load_model_of_sklearn_is_refused_without_allow_pickle(sklearn_folder: P
 
 def test_load_model_of_sklearn_with_allow_pickle_answers_a_table(sklearn_folder: Path) -> None:
     model = load_model(sklearn_folder, allow_pickle=True)
-    assert (model.exported, model.own_python) == (False, True)
+    assert not model.exported
+    assert why_new_replicas(sklearn_folder) == "brings Python of its own"
     model.warm()
     assert answer(model, {"dataframe_split": TABLE.to_dict(orient="split")}) == [0, 1, 0, 1]
     assert answer(model, {"dataframe_records": [{"visits": 9, "age": 52}]}) == [1]

@@ -13,7 +13,7 @@ from journeyman.serve.phases import Phase
 from journeyman.serve.swap import (
     FAILED,
     LOAD_LIMIT_S,
-    OWN_PYTHON,
+    NEW_REPLICAS,
     READY,
     Decision,
     Report,
@@ -28,7 +28,8 @@ from journeyman.serve.swap import (
 FIRST = Rollout(model="digits", serving="3")
 PROVEN = replace(FIRST, proven=True)
 LOADING = replace(PROVEN, candidate="4", trial=2)
-SURGING = replace(LOADING, surge=True)
+WHY = "brings Python of its own"
+SURGING = replace(LOADING, surge_because=WHY)
 
 
 def report(
@@ -203,8 +204,9 @@ def test_alias_that_moves_back_drops_the_candidate() -> None:
 
 
 def test_candidate_with_python_of_its_own_gets_new_replicas() -> None:
-    decision = decide(seen(LOADING, of_candidate(OWN_PYTHON), of_candidate(OWN_PYTHON), version="4"))
+    decision = decide(seen(LOADING, report(), of_candidate(NEW_REPLICAS, WHY), version="4"))
     assert (decision.rollout, decision.phase) == (SURGING, Phase.SWAPPING)
+    assert decision.reason == "version 4 brings Python of its own and gets new replicas"
     assert (SURGING.target, SURGING.beside, SURGING.target_generation) == ("4", None, 2)
 
 
@@ -247,7 +249,7 @@ def test_service_whose_replicas_die_is_unhealthy_and_well_again() -> None:
 
 @given(
     st.lists(st.sampled_from(["3", "4", "5", None]), max_size=12),
-    st.lists(st.sampled_from([READY, FAILED, OWN_PYTHON]), min_size=12, max_size=12),
+    st.lists(st.sampled_from([READY, FAILED, NEW_REPLICAS]), min_size=12, max_size=12),
 )
 def test_rollout_never_serves_what_no_replica_proved_and_survives_storage(
     orders: list[str | None], answers: list[str]
@@ -260,6 +262,7 @@ def test_rollout_never_serves_what_no_replica_proved_and_survives_storage(
             trial=rollout.trial,
             candidate=rollout.beside,
             state=answer if rollout.beside else None,
+            reason=WHY,
         )
         if rollout.surge or answer == READY:
             proven.add(rollout.candidate or rollout.serving)
