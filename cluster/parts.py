@@ -13,6 +13,8 @@ from journeyman.cluster.processes import MARK, mark_of
 from journeyman.cluster.settings import ray_token_file
 
 PART_NAMES = ("mlflow", "ray", "control")
+ATTACHED_NAMES = ("control",)
+"""What runs here of a cluster that something else started."""
 SUPERVISOR = "supervisor"
 
 DEFAULT_PORTS = {
@@ -27,6 +29,15 @@ DEFAULT_PORTS = {
     "haproxy_stats": 8404,
     "haproxy_metrics": 9101,
 }
+
+_CREDENTIALS = (
+    "MLFLOW_TRACKING_USERNAME",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+    "MLFLOW_TRACKING_INSECURE_TLS",
+    "MLFLOW_TRACKING_SERVER_CERT_PATH",
+)
+"""Of MLflow's variables, those that say who asks and whom to believe."""
 
 HEARTBEAT_LIMIT_S = 15.0
 JOB_STOP_WAIT_S = 15
@@ -104,22 +115,24 @@ def serve_url(ports: Mapping[str, int]) -> str:
 
 
 def stack_parts(
-    *, home: Path, cluster: str, ports: Mapping[str, int], machine: Machine, environ: Mapping[str, str]
+    *, home: Path, stack: str, ports: Mapping[str, int], machine: Machine, environ: Mapping[str, str]
 ) -> dict[str, Part]:
     """Every part by its name; `environ` is the environment of the person who starts the stack."""
     environment = _clean_environment(environ, home, machine.python)
     return {
-        "mlflow": _mlflow(home, cluster, ports, machine, environment),
-        "ray": _ray(home, cluster, ports, machine, environment),
-        "control": Part(
-            name="control",
-            command=(str(machine.python), "-m", "journeyman.control"),
-            environment={**environment, MARK: mark_of(cluster, "control")},
-            probe=HeartbeatProbe(path=control_heartbeat_file(home)),
-            url="",
-            log=log_file(home, "control"),
-        ),
+        "mlflow": _mlflow(home, stack, ports, machine, environment),
+        "ray": _ray(home, stack, ports, machine, environment),
+        "control": _control(home, stack, machine, environment),
     }
+
+
+def attached_parts(
+    *, home: Path, stack: str, machine: Machine, environ: Mapping[str, str]
+) -> dict[str, Part]:
+    """What runs here of a cluster that something else started, which may ask who it is."""
+    asked = {name: environ[name] for name in _CREDENTIALS if name in environ}
+    environment = _clean_environment(environ, home, machine.python) | asked
+    return {"control": _control(home, stack, machine, environment)}
 
 
 def _clean_environment(environ: Mapping[str, str], home: Path, python: Path) -> dict[str, str]:
@@ -135,8 +148,19 @@ def _clean_environment(environ: Mapping[str, str], home: Path, python: Path) -> 
     }
 
 
+def _control(home: Path, stack: str, machine: Machine, environment: dict[str, str]) -> Part:
+    return Part(
+        name="control",
+        command=(str(machine.python), "-m", "journeyman.control"),
+        environment={**environment, MARK: mark_of(stack, "control")},
+        probe=HeartbeatProbe(path=control_heartbeat_file(home)),
+        url="",
+        log=log_file(home, "control"),
+    )
+
+
 def _mlflow(
-    home: Path, cluster: str, ports: Mapping[str, int], machine: Machine, environment: Mapping[str, str]
+    home: Path, stack: str, ports: Mapping[str, int], machine: Machine, environment: Mapping[str, str]
 ) -> Part:
     url = mlflow_url(ports)
     command = [str(machine.python), "-m", "mlflow", "server"]
@@ -151,7 +175,7 @@ def _mlflow(
         command=tuple(command),
         environment={
             **environment,
-            MARK: mark_of(cluster, "mlflow"),
+            MARK: mark_of(stack, "mlflow"),
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         },
@@ -162,7 +186,7 @@ def _mlflow(
 
 
 def _ray(
-    home: Path, cluster: str, ports: Mapping[str, int], machine: Machine, environment: Mapping[str, str]
+    home: Path, stack: str, ports: Mapping[str, int], machine: Machine, environment: Mapping[str, str]
 ) -> Part:
     url = ray_url(ports)
     token_file = ray_token_file(home)
@@ -176,7 +200,7 @@ def _ray(
     command += ["--min-worker-port", "0", "--max-worker-port", "0"]
     ray_environment = {
         **environment,
-        MARK: mark_of(cluster, "ray"),
+        MARK: mark_of(stack, "ray"),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token_file),
         # Where Ray believes that it may not form a cluster of machines, every server of its core listens on

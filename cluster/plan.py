@@ -1,6 +1,7 @@
 """The plan of a stack: whose it is and where its parts listen. Made by `up`, kept in endpoints.json.
 
-While the stack is down the file keeps the cluster's name and its ports, and none of the addresses.
+While the stack is down the file keeps the cluster's name and its ports, and none of the addresses. Where
+something else started the cluster, the stack here is control alone, and the addresses stay.
 """
 
 from __future__ import annotations
@@ -23,12 +24,43 @@ LEAST_LOGICAL_CPUS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A cluster that something else started."""
+
+    ray_url: str
+    mlflow_url: str
+    serve_url: str
+    storage: str
+    stack: str
+    """Whose processes here are ours: several homes on one machine may be attached to one cluster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     cluster: str
     """Whose records are ours; made once per home folder, so that jobs and services outlive the stack."""
     ports: dict[str, int]
     notes: tuple[str, ...] = ()
     """What a person should know of this stack, in words."""
+    target: Target | None = None
+    """None where MLflow and Ray run here too."""
+
+    @property
+    def stack(self) -> str:
+        """What the marks of our processes begin with."""
+        return self.target.stack if self.target else self.cluster
+
+    @property
+    def mlflow_url(self) -> str:
+        return self.target.mlflow_url if self.target else mlflow_url(self.ports)
+
+    @property
+    def ray_url(self) -> str:
+        return self.target.ray_url if self.target else ray_url(self.ports)
+
+    @property
+    def serve_url(self) -> str:
+        return self.target.serve_url if self.target else serve_url(self.ports)
 
 
 def read_plan(home: Path) -> Plan | None:
@@ -37,21 +69,34 @@ def read_plan(home: Path) -> Plan | None:
     if not path.exists():
         return None
     written = orjson.loads(path.read_bytes())
+    target = None
+    if written.get("attached"):
+        target = Target(
+            ray_url=written["ray_url"],
+            mlflow_url=written["mlflow_url"],
+            serve_url=written["serve_url"],
+            storage=written["storage"],
+            stack=written["stack"],
+        )
     return Plan(
-        cluster=written["cluster"], ports=written.get("ports", {}), notes=tuple(written.get("notes", ()))
+        cluster=written["cluster"],
+        ports=written.get("ports", {}),
+        notes=tuple(written.get("notes", ())),
+        target=target,
     )
 
 
 def write_plan(home: Path, plan: Plan, *, running: bool) -> None:
     written: dict[str, object] = {"cluster": plan.cluster, "ports": plan.ports}
-    if running:
+    if running or plan.target is not None:
         written |= {
-            "mlflow_url": mlflow_url(plan.ports),
-            "ray_url": ray_url(plan.ports),
-            "serve_url": serve_url(plan.ports),
-            "serve_port": plan.ports["serve"],
+            "mlflow_url": plan.mlflow_url,
+            "ray_url": plan.ray_url,
+            "serve_url": plan.serve_url,
             "notes": plan.notes,
         }
+    if plan.target is not None:
+        written |= {"attached": True, "storage": plan.target.storage, "stack": plan.target.stack}
     write_whole(endpoints_file(home), orjson.dumps(written, option=orjson.OPT_INDENT_2))
 
 

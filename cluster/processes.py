@@ -1,6 +1,6 @@
 """Which processes belong to a stack, and ending exactly those.
 
-Whatever a stack starts carries a mark in its environment, `JOURNEYMAN_STACK=<cluster>/<part>`, and hands it
+Whatever a stack starts carries a mark in its environment, `JOURNEYMAN_STACK=<stack>/<part>`, and hands it
 down. Recorded pids would not do: they are reused after a reboot, and a parent ended by SIGKILL leaves
 children that nobody recorded.
 """
@@ -22,8 +22,8 @@ KILL_LIMIT_S = 10.0
 POLL_S = 0.05
 
 
-def mark_of(cluster: str, part: str) -> str:
-    return f"{cluster}/{part}"
+def mark_of(stack: str, part: str) -> str:
+    return f"{stack}/{part}"
 
 
 @dataclass(frozen=True, slots=True)

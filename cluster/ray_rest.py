@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import orjson
 
+from journeyman.cluster.archive import Archive
 from journeyman.cluster.capacity import Capacity, Growth, Node, Occupant
 from journeyman.errors import NotFoundError, RefusedError, UnreachableError
 
@@ -103,20 +104,15 @@ class Ray:
                 urls.append(f"http://{node['ip']}:{raylet['metricsExportPort']}/metrics")
         return urls
 
+    def version(self) -> str:
+        return str(self._json("GET", "/api/version")["ray_version"])
+
     # -- jobs ----------------------------------------------------------------------------------------
 
     def jobs(self) -> dict[str, RayJob]:
         """By submission id."""
-        jobs = {}
-        for body in self._json("GET", "/api/jobs/"):
-            if submission_id := body.get("submission_id"):
-                jobs[submission_id] = RayJob(
-                    submission_id=submission_id,
-                    status=body["status"],
-                    message=body.get("message") or "",
-                    exit_code=body.get("driver_exit_code"),
-                )
-        return jobs
+        bodies = self._json("GET", "/api/jobs/")
+        return {body["submission_id"]: _ray_job(body) for body in bodies if body.get("submission_id")}
 
     def submit(
         self, submission_id: str, entrypoint: str, runtime_env: Mapping[str, Any], metadata: Mapping[str, str]
@@ -129,6 +125,13 @@ class Ray:
             "metadata": metadata,
         }
         self._json("POST", "/api/jobs/", json=body)
+
+    def job(self, submission_id: str) -> RayJob:
+        return _ray_job(self._json("GET", f"/api/jobs/{submission_id}"))
+
+    def job_output(self, submission_id: str) -> str:
+        """What its driver printed."""
+        return str(self._json("GET", f"/api/jobs/{submission_id}/logs")["logs"])
 
     def stop(self, submission_id: str) -> None:
         self._json("POST", f"/api/jobs/{submission_id}/stop")
@@ -144,6 +147,11 @@ class Ray:
 
     def upload_package(self, name: str, content: bytes) -> None:
         self._send("PUT", f"/api/packages/gcs/{name}", content=content)
+
+    def keep_package(self, archive: Archive) -> None:
+        """Have the cluster hold it: it forgets what nothing uses."""
+        if not self.has_package(archive.package):
+            self.upload_package(archive.package, archive.content)
 
     # -- serve ---------------------------------------------------------------------------------------
 
@@ -181,6 +189,15 @@ class Ray:
         raise RefusedError(
             f"Ray at {self.url} refused {method} {path} ({answer.status_code}): {lines[-1][:400]}"
         )
+
+
+def _ray_job(body: Mapping[str, Any]) -> RayJob:
+    return RayJob(
+        submission_id=body["submission_id"],
+        status=body["status"],
+        message=body.get("message") or "",
+        exit_code=body.get("driver_exit_code"),
+    )
 
 
 def _useful(resource: str) -> bool:

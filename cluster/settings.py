@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from journeyman.cluster.capacity import Growth
+from journeyman.cluster.contexts import context_folder, current_context
 from journeyman.errors import NotFoundError, StackDownError, UsageError
 
 
@@ -24,6 +26,11 @@ class Settings:
     """The servers one process of Journeyman talks to."""
 
     home: Path
+    """The folder of the context: of the stack on this machine, or of a cluster that is attached."""
+    context: str
+    """What the cluster is called here; empty where the environment alone names it."""
+    attached: bool
+    """Whether something else started the cluster: then its nodes need not have Journeyman, nor this home."""
     cluster: str
     """Whose records are ours: written on every job and service, read by one control."""
     mlflow_url: str
@@ -32,6 +39,8 @@ class Settings:
     ray_token: str | None = field(repr=False)
     serve_url: str
     """Where services answer: `<serve_url>/<name>`."""
+    storage: str | None
+    """Where checkpoints go unless a spec says; None where every spec must."""
     growth: tuple[Growth, ...] = ()
     """What the cluster's autoscaler may add; nothing on the local stack."""
 
@@ -39,6 +48,12 @@ class Settings:
 def home_folder(environ: Mapping[str, str]) -> Path:
     configured = environ.get("JOURNEYMAN_HOME")
     return Path(configured).expanduser().absolute() if configured else Path.home() / ".journeyman"
+
+
+def context_home(environ: Mapping[str, str]) -> Path:
+    """The folder of the context in force."""
+    root = home_folder(environ)
+    return context_folder(root, current_context(root))
 
 
 def make_home(home: Path) -> None:
@@ -62,40 +77,75 @@ def endpoints_file(home: Path) -> Path:
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
-    """Raises StackDownError when neither the environment nor a stack says where the servers are."""
-    home = home_folder(environ)
+    """Of the context in force, unless the environment names another cluster.
+
+    Raises StackDownError when neither says where the servers are.
+    """
+    root = home_folder(environ)
+    context = current_context(root)
+    home = context_folder(root, context)
     written: dict[str, Any] = {}
     if endpoints_file(home).exists():
         written = json.loads(endpoints_file(home).read_text())
-    mlflow_url = environ.get("MLFLOW_TRACKING_URI") or written.get("mlflow_url")
     ray_url = environ.get("RAY_ADDRESS") or written.get("ray_url")
+    if ray_url != written.get("ray_url"):
+        # Another cluster: what was written down of this one does not hold there.
+        context, home, written = "", root, {}
+    mlflow_url = environ.get("MLFLOW_TRACKING_URI") or written.get("mlflow_url")
     if not mlflow_url or not ray_url:
         raise StackDownError(
-            f"no stack is running (home folder {home})",
-            "Start one with `journeyman up`, or set MLFLOW_TRACKING_URI and RAY_ADDRESS=http://<head>:8265.",
+            f"no stack is running (home folder {root})",
+            "Start one with `journeyman up`, attach to a cluster with `journeyman up --address …`, or set "
+            "MLFLOW_TRACKING_URI and RAY_ADDRESS=http://<head>:8265.",
         )
     for name, url in (("MLFLOW_TRACKING_URI", mlflow_url), ("RAY_ADDRESS", ray_url)):
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(
-                f"{name} is {url!r}, which is no http address",
-                "Journeyman talks to MLflow's server and to Ray's dashboard, such as http://127.0.0.1:8265.",
-            )
+        check_address(name, url)
+    attached = bool(written.get("attached", not written))
     return Settings(
         home=home,
-        cluster=written.get("cluster", ray_url),
+        context=context,
+        attached=attached,
+        cluster=written.get("cluster", cluster_of(ray_url)),
         mlflow_url=mlflow_url,
         ray_url=ray_url,
-        ray_token=_ray_token(environ, home),
-        serve_url=written.get("serve_url", ""),
+        ray_token=read_token(environ, home),
+        serve_url=written.get("serve_url") or serve_address(ray_url),
+        storage=written.get("storage") if attached else str(home / "runs"),
         growth=tuple(Growth(total=g["total"], nodes=g["nodes"]) for g in written.get("growth", [])),
     )
+
+
+def check_address(name: str, url: str) -> None:
+    """Raises UsageError where it is no http address."""
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(
+            f"{name} is {url!r}, which is no http address",
+            "Journeyman talks to MLflow's server and to Ray's dashboard, such as http://127.0.0.1:8265.",
+        )
+
+
+def cluster_of(ray_url: str) -> str:
+    """What records call a cluster that something else started: its address, the same from everywhere."""
+    return ray_url.rstrip("/").lower()
+
+
+def serve_address(ray_url: str) -> str:
+    """Where Serve answers unless it is said: on the head, at its own port."""
+    return f"http://{urlsplit(ray_url).hostname}:8000"
 
 
 def ray_token_file(home: Path) -> Path:
     return home / "ray_token"
 
 
-def _ray_token(environ: Mapping[str, str], home: Path) -> str | None:
+def write_token(home: Path, token: str) -> None:
+    """Keep Ray's token for its owner alone."""
+    with os.fdopen(os.open(ray_token_file(home), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(token)
+
+
+def read_token(environ: Mapping[str, str], home: Path) -> str | None:
+    """Ray's token, where it wants one."""
     if token := environ.get("RAY_AUTH_TOKEN"):
         return token
     path = Path(environ.get("RAY_AUTH_TOKEN_PATH") or ray_token_file(home))

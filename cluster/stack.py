@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,18 +17,16 @@ from pathlib import Path
 import psutil
 
 from journeyman.cluster.parts import (
+    ATTACHED_NAMES,
     PART_NAMES,
     SUPERVISOR,
     control_heartbeat_file,
     log_file,
-    mlflow_url,
     ray_folder,
-    ray_url,
-    serve_url,
 )
 from journeyman.cluster.plan import Plan, make_plan, read_plan, this_machine, write_plan
 from journeyman.cluster.processes import MARK, OwnedProcess, end_processes, mark_of, owned_processes
-from journeyman.cluster.settings import make_home, ray_token_file
+from journeyman.cluster.settings import make_home, ray_token_file, write_token
 from journeyman.cluster.supervisor import FAILED_AFTER, PartState, read_state, state_file
 from journeyman.errors import StackError
 
@@ -68,6 +67,8 @@ class StackStatus:
     running: bool
     """Whether there is a supervisor that keeps the parts up."""
     cluster: str
+    attached: bool
+    """Whether something else started the cluster: control alone runs here."""
     parts: tuple[PartStatus, ...]
     logical_cpus: int
     notes: tuple[str, ...]
@@ -81,22 +82,24 @@ def start(home: Path, report: Report, names: tuple[str, ...] = PART_NAMES) -> En
     """
     with _lock(home):
         plan = read_plan(home)
-        joins = plan is not None and _supervised(plan.cluster)
+        joins = plan is not None and _supervised(plan.stack)
         if plan is not None and joins:
             report("stack", "is running already")
         else:
-            if plan is not None and _end_stack(home, plan.cluster):
+            if plan is not None and _end_stack(home, plan.stack):
                 report("stack", "ended what was left of a stack whose supervisor is gone")
-            plan = _launch(home, plan, names)
+            if plan is not None and plan.target is not None:
+                names = ATTACHED_NAMES
+            else:
+                plan = _prepare(home, plan)
+            _launch(home, plan, names)
             for note in plan.notes:
                 report("stack", note)
-    if trouble := _trouble_until_up(home, plan.cluster, report):
+    if trouble := _trouble_until_up(home, plan.stack, report):
         if not joins:
             stop(home)
         raise trouble
-    return Endpoints(
-        mlflow_url=mlflow_url(plan.ports), ray_url=ray_url(plan.ports), serve_url=serve_url(plan.ports)
-    )
+    return Endpoints(mlflow_url=plan.mlflow_url, ray_url=plan.ray_url, serve_url=plan.serve_url)
 
 
 def stop(home: Path) -> int:
@@ -108,7 +111,7 @@ def stop(home: Path) -> int:
         plan = read_plan(home)
         if plan is None:
             return 0
-        ended = _end_stack(home, plan.cluster)
+        ended = _end_stack(home, plan.stack)
         state_file(home).unlink(missing_ok=True)
         control_heartbeat_file(home).unlink(missing_ok=True)
         write_plan(home, plan, running=False)
@@ -119,12 +122,12 @@ def observe(home: Path) -> StackStatus:
     """How the stack is; changes nothing."""
     plan = read_plan(home)
     state = read_state(home)
-    supervised = plan is not None and _supervised(plan.cluster)
+    supervised = plan is not None and _supervised(plan.stack)
     notes = list(plan.notes) if plan is not None and supervised else []
     parts: tuple[PartStatus, ...] = ()
     if plan is not None and state is not None:
         left = (
-            set() if supervised else {each.process.pid for each in owned_processes(mark_of(plan.cluster, ""))}
+            set() if supervised else {each.process.pid for each in owned_processes(mark_of(plan.stack, ""))}
         )
         parts = tuple(_part_status(part, supervised=supervised, left=left) for part in state.parts)
         if not supervised:
@@ -134,6 +137,7 @@ def observe(home: Path) -> StackStatus:
     return StackStatus(
         running=supervised,
         cluster=plan.cluster if plan is not None else "",
+        attached=plan is not None and plan.target is not None,
         parts=parts,
         logical_cpus=this_machine().logical_cpus,
         notes=tuple(notes),
@@ -158,22 +162,27 @@ def _part_status(part: PartState, *, supervised: bool, left: set[int]) -> PartSt
 # -- starting ------------------------------------------------------------------------------------------
 
 
-def _launch(home: Path, previous: Plan | None, names: tuple[str, ...]) -> Plan:
-    machine = this_machine()
-    plan = make_plan(previous, machine)
-    for folder in (home / "logs", home / "mlflow" / "artifacts", home / "runs"):
+def _prepare(home: Path, previous: Plan | None) -> Plan:
+    """Ports, folders and the token of a stack whose MLflow and Ray run here."""
+    plan = make_plan(previous, this_machine())
+    for folder in (home / "mlflow" / "artifacts", home / "runs"):
         folder.mkdir(parents=True, exist_ok=True)
+    (home / "logs").mkdir(exist_ok=True)
     _prepare_ray_folder(home)
     if not ray_token_file(home).exists():
-        with os.fdopen(os.open(ray_token_file(home), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-            file.write(secrets.token_hex(32))
+        write_token(home, secrets.token_hex(32))
+    return plan
+
+
+def _launch(home: Path, plan: Plan, names: tuple[str, ...]) -> None:
+    (home / "logs").mkdir(exist_ok=True)
     state_file(home).unlink(missing_ok=True)
     write_plan(home, plan, running=True)
     with log_file(home, SUPERVISOR).open("ab") as log:
-        command = [str(machine.python), "-m", "journeyman.cluster.supervisor", str(home), *names]
+        command = [sys.executable, "-m", "journeyman.cluster.supervisor", str(home), *names]
         subprocess.run(
             command,
-            env={**os.environ, MARK: mark_of(plan.cluster, SUPERVISOR)},
+            env={**os.environ, MARK: mark_of(plan.stack, SUPERVISOR)},
             cwd=home / "logs",
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -181,7 +190,6 @@ def _launch(home: Path, previous: Plan | None, names: tuple[str, ...]) -> Plan:
             # Where it fails, those who wait for it find it gone, and its log tells why.
             check=False,
         )
-    return plan
 
 
 def _prepare_ray_folder(home: Path) -> None:
@@ -202,7 +210,7 @@ def _prepare_ray_folder(home: Path) -> None:
     link.symlink_to(folder / "session_latest" / "logs")
 
 
-def _trouble_until_up(home: Path, cluster: str, report: Report) -> StackError | None:
+def _trouble_until_up(home: Path, stack: str, report: Report) -> StackError | None:
     """Wait until every part is up (None), or until there is something that waiting will not cure."""
     began = time.monotonic()
     said: dict[str, tuple[str, str]] = {}
@@ -220,7 +228,7 @@ def _trouble_until_up(home: Path, cluster: str, report: Report) -> StackError | 
         late = [part for part in parts if part.state != "up"]
         if parts and not late:
             return None
-        if not _supervised(cluster):
+        if not _supervised(stack):
             return _trouble("the supervisor of the stack is gone", log_file(home, SUPERVISOR))
         if waiting_s > START_LIMIT_S:
             names = " and ".join(part.name for part in late) or SUPERVISOR
@@ -244,24 +252,24 @@ def _trouble(message: str, log: Path) -> StackError:
 # -- stopping ------------------------------------------------------------------------------------------
 
 
-def _end_stack(home: Path, cluster: str) -> int:
+def _end_stack(home: Path, stack: str) -> int:
     """End everything that belongs to the stack; how many processes there were."""
-    supervisor = owned_processes(mark_of(cluster, SUPERVISOR))
+    supervisor = owned_processes(mark_of(stack, SUPERVISOR))
     # First of all, or it would start again what ends.
     end_processes(_plain(supervisor), grace_s=0)
-    ray = owned_processes(mark_of(cluster, "ray"))
+    ray = owned_processes(mark_of(stack, "ray"))
     # Ray's daemons and workers live in the session of `ray start`; each job's driver opens one of its own.
     jobs = [each for each in ray if each.session != _pid_of(home, "ray")]
-    control = owned_processes(mark_of(cluster, "control"))
+    control = owned_processes(mark_of(stack, "control"))
     # Jobs get to flush while MLflow still listens. Ray itself gets no grace: asked politely it takes more
     # than 15 s, its workers end first, and a job would take that for a failure of its own.
     end_processes(_plain((*control, *jobs)), grace_s=STOP_GRACE_S)
     end_processes(_plain(ray), grace_s=0)
-    mlflow = owned_processes(mark_of(cluster, "mlflow"))
+    mlflow = owned_processes(mark_of(stack, "mlflow"))
     end_processes(_plain(mlflow), grace_s=STOP_GRACE_S)
     ended = {each.process.pid for each in (*supervisor, *control, *ray, *mlflow)}
     # What was being started while we looked.
-    while late := owned_processes(mark_of(cluster, "")):
+    while late := owned_processes(mark_of(stack, "")):
         end_processes(_plain(late), grace_s=0)
         ended |= {each.process.pid for each in late}
     return len(ended)
@@ -276,8 +284,8 @@ def _pid_of(home: Path, name: str) -> int | None:
     return next((part.pid for part in state.parts if part.name == name), None) if state is not None else None
 
 
-def _supervised(cluster: str) -> bool:
-    return bool(owned_processes(mark_of(cluster, SUPERVISOR)))
+def _supervised(stack: str) -> bool:
+    return bool(owned_processes(mark_of(stack, SUPERVISOR)))
 
 
 @contextmanager

@@ -23,7 +23,14 @@ from typing import Literal
 import httpx
 from pydantic import TypeAdapter
 
-from journeyman.cluster.parts import HEARTBEAT_LIMIT_S, HeartbeatProbe, HttpProbe, Part, stack_parts
+from journeyman.cluster.parts import (
+    HEARTBEAT_LIMIT_S,
+    HeartbeatProbe,
+    HttpProbe,
+    Part,
+    attached_parts,
+    stack_parts,
+)
 from journeyman.cluster.plan import read_plan, this_machine, write_whole
 from journeyman.cluster.processes import end_processes, mark_of, owned_processes
 from journeyman.errors import StackDownError
@@ -172,9 +179,9 @@ def read_state(home: Path) -> SupervisorState | None:
 class Supervisor:
     """Keeps the parts of one stack running until it is ended itself."""
 
-    def __init__(self, home: Path, cluster: str, parts: tuple[Part, ...]) -> None:
+    def __init__(self, home: Path, stack: str, parts: tuple[Part, ...]) -> None:
         self.home = home
-        self.cluster = cluster
+        self.stack = stack
         self.parts = parts
         self.lives = {part.name: Life() for part in parts}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -218,7 +225,7 @@ class Supervisor:
     def _start(self, part: Part) -> None:
         if part.name in self.processes:
             # A parent that was killed leaves children behind, and they hold the part's port.
-            leftovers = owned_processes(mark_of(self.cluster, part.name))
+            leftovers = owned_processes(mark_of(self.stack, part.name))
             end_processes((each.process for each in leftovers), grace_s=0)
         if isinstance(part.probe, HeartbeatProbe):
             part.probe.path.unlink(missing_ok=True)
@@ -283,10 +290,12 @@ def main() -> None:
     if os.fork():
         os._exit(0)
     os.setsid()
-    parts = stack_parts(
-        home=home, cluster=plan.cluster, ports=plan.ports, machine=this_machine(), environ=os.environ
-    )
-    Supervisor(home, plan.cluster, tuple(parts[name] for name in names)).run()
+    machine, environ = this_machine(), os.environ
+    if plan.target is not None:
+        parts = attached_parts(home=home, stack=plan.stack, machine=machine, environ=environ)
+    else:
+        parts = stack_parts(home=home, stack=plan.stack, ports=plan.ports, machine=machine, environ=environ)
+    Supervisor(home, plan.stack, tuple(parts[name] for name in names)).run()
 
 
 if __name__ == "__main__":

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import subprocess
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
+from journeyman.cluster.archive import Archive, archive
 from journeyman.errors import SpecError
 
 MAX_CODE_BYTES = 100 * 1000**2
 _NEVER = GitIgnoreSpec.from_lines([".git/", "__pycache__/", "*.pyc", ".venv/", ".DS_Store"])
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A zip archive of a folder, the same bytes for the same files."""
-
-    content: bytes
-    sha256: str
-
-    @property
-    def package(self) -> str:
-        """Its name in Ray's store of packages."""
-        return package_name(self.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +25,7 @@ class GitState:
     dirty: bool
 
 
-def package_name(sha256: str) -> str:
-    return f"_ray_pkg_{sha256[:32]}.zip"
-
-
-def pack(folder: Path) -> Code:
+def pack(folder: Path) -> Archive:
     """The files of a folder that git would track, as an archive.
 
     A zip and no tarball: it is what Ray's store of packages takes, so that it goes there unchanged.
@@ -59,16 +40,7 @@ def pack(folder: Path) -> Code:
             f"the code in {folder} is {sum(sizes.values()) / 1e6:.0f} MB, over 100 MB; largest:\n{table}",
             "Leave data out with a line in .gitignore, and name it under `data:` instead.",
         )
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in paths:
-            # A fixed time: the archive's hash is its name, and must say what the files hold alone.
-            entry = zipfile.ZipInfo(path, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.external_attr = ((folder / path).stat().st_mode & 0xFFFF) << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, (folder / path).read_bytes())
-    content = buffer.getvalue()
-    return Code(content=content, sha256=hashlib.sha256(content).hexdigest())
+    return archive((path, (folder / path).stat().st_mode, (folder / path).read_bytes()) for path in paths)
 
 
 def travelling(folder: Path) -> Iterator[str]:

@@ -12,12 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from journeyman.cluster.archive import Archive, package_name, package_uri
 from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_rest import Ray, RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.errors import JourneymanError, NotFoundError, RefusedError
 from journeyman.jobs.admission import Candidate, Verdict, admit
-from journeyman.jobs.code import package_name
 from journeyman.jobs.failures import Cause, Outcome, another_attempt
 from journeyman.jobs.note import job_note
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase, may_follow
@@ -183,13 +183,16 @@ def _judge(job: Job, ray_job: RayJob | None) -> Action:
 
 
 class JobController:
-    """Runs the jobs of one cluster."""
+    """Runs the jobs of one cluster; `package` is Journeyman itself, for one that something else started."""
 
-    def __init__(self, mlflow: Mlflow, ray: Ray, settings: Settings, claimant: str) -> None:
+    def __init__(
+        self, mlflow: Mlflow, ray: Ray, settings: Settings, claimant: str, package: Archive | None
+    ) -> None:
         self._mlflow = mlflow
         self._ray = ray
         self._settings = settings
         self._claimant = claimant
+        self._package = package
         self._uploads: dict[str, Future[None]] = {}
         self._uploaders = ThreadPoolExecutor(max_workers=2, thread_name_prefix="upload")
 
@@ -284,11 +287,15 @@ class JobController:
         started = {records.ATTEMPT: str(start.attempt), records.WORKERS_STARTED_MS: ""}
         self._mlflow.set_tags(run.run_id, started)
         self._record(start.job, Phase.STARTING, start.reason, now)
+        environment = runtime_env(start.job, start.attempt, claimant, self._settings)
+        if self._package is not None:
+            self._ray.keep_package(self._package)
+            environment["py_modules"] = [package_uri(self._package.package)]
         try:
             self._ray.submit(
                 f"{run.run_id}-{start.attempt}",
                 ENTRYPOINT,
-                runtime_env(start.job, start.attempt, claimant, self._settings),
+                environment,
                 {"journeyman_job": run.name},
             )
         except RefusedError as error:
@@ -319,21 +326,22 @@ def runtime_env(job: Job, attempt: int, claimant: str, settings: Settings) -> di
     environment = {
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "JOURNEYMAN_HOME": str(settings.home),
         "JOURNEYMAN_RUN_ID": run.run_id,
         "JOURNEYMAN_RUN_NAME": run.run_name,
         "JOURNEYMAN_EXPERIMENT_ID": run.experiment_id,
         "JOURNEYMAN_ARTIFACT_URI": run.artifact_uri,
         "JOURNEYMAN_ATTEMPT": str(attempt),
         "JOURNEYMAN_CLAIMANT": claimant,
-        "JOURNEYMAN_STORAGE": spec.storage or str(settings.home / "runs"),
+        "JOURNEYMAN_STORAGE": spec.storage or settings.storage or "",
         # Functions and scripts stand in their code, as they do on a laptop.
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         # Ray's patch sends prints through its own logger, which merges what ranks print alike.
         "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
     }
+    if not settings.attached:
+        environment["JOURNEYMAN_HOME"] = str(settings.home)
     runtime: dict[str, Any] = {
-        "working_dir": f"gcs://{package_name(run.tags[records.CODE_SHA256])}",
+        "working_dir": package_uri(package_name(run.tags[records.CODE_SHA256])),
         "env_vars": environment | spec.env,
     }
     if spec.requirements:

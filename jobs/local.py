@@ -23,7 +23,7 @@ def try_spec(file: Path, assignments: Sequence[str]) -> int:
     What it logs goes to an MLflow store of its own below the home folder; nothing is registered.
     """
     home = home_folder(os.environ)
-    order = read_order(file, assignments, home)
+    order = read_order(file, assignments, home, str(home / "runs"))
     os.chdir(order.folder)
     make_home(home)
     (home / "try").mkdir(exist_ok=True)

@@ -66,9 +66,15 @@ def prepare_environment(spec: TrainSpec, rank: int) -> None:
     os.environ[store.RANK] = str(rank)
     secrets = read_secrets(home_folder(os.environ)) if spec.secrets else {}
     for name in spec.secrets:
-        if name not in secrets:
-            raise JourneymanError(f"secret {name} is gone", f"Set it again: `journeyman secret set {name}`.")
-        os.environ[name] = secrets[name]
+        # The nodes of a cluster that is attached have them in their environment, such as from Kubernetes.
+        value = secrets.get(name) or os.environ.get(name)
+        if value is None:
+            raise JourneymanError(
+                f"secret {name} is not on this node",
+                f"Set it with `journeyman secret set {name}`; on a cluster that is attached, put it into the "
+                "environment of its nodes.",
+            )
+        os.environ[name] = value
     for name, location in spec.data.items():
         # A path inside the code travelled with it, and code is where this process stands.
         os.environ[f"JOURNEYMAN_DATA_{name.upper()}"] = (

@@ -17,10 +17,11 @@ from typing import Any
 import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 
+from journeyman.cluster.archive import Archive
 from journeyman.cluster.settings import Settings, read_secrets
 from journeyman.cluster.spec_file import override, parse, read_yaml
 from journeyman.errors import NotFoundError, SpecError
-from journeyman.jobs.code import Code, git_state, pack, travelling
+from journeyman.jobs.code import git_state, pack, travelling
 from journeyman.jobs.phases import Phase
 from journeyman.jobs.spec import TrainSpec, flat_config, script_arguments
 from journeyman.tracking import records
@@ -38,23 +39,33 @@ class Order:
     spec: TrainSpec
     folder: Path
     """Where its code is: the folder of the spec file."""
-    code: Code
+    code: Archive
     files: int
 
 
-def read_order(file: Path, assignments: Sequence[str], home: Path) -> Order:
-    """Read and check a spec file with all it names. Raises SpecError, NotFoundError."""
+def read_order(file: Path, assignments: Sequence[str], home: Path | None, storage: str | None) -> Order:
+    """Read and check a spec file with all it names.
+
+    `home` is where secrets are kept, None where the cluster's nodes have them; `storage` is where checkpoints
+    go unless the spec says. Raises SpecError, NotFoundError.
+    """
     loaded = override(read_yaml(file), assignments)
     spec = parse(TrainSpec, loaded, str(file))
     folder = file.absolute().parent
     files = sorted(travelling(folder))
     _check_code(spec, folder, files, file)
-    _check_secrets(spec, home)
+    if home is not None:
+        _check_secrets(spec, home)
+    if not (spec.storage or storage):
+        raise SpecError(
+            f"{file}: storage: where its checkpoints go must be said for this cluster",
+            "Name a place that all its nodes can write, such as `storage: s3://bucket/runs`.",
+        )
     resolved = spec.model_copy(
         update={
             "requirements": _requirements(spec, folder),
             "data": _data(spec, folder, files),
-            "storage": spec.storage or str(home / "runs"),
+            "storage": spec.storage or storage,
         }
     )
     if len(resolved.model_dump_json()) > records.MAX_TAG_CHARACTERS:

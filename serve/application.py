@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from journeyman.cluster.archive import Archive, package_uri
 from journeyman.cluster.resources import actor_options
 from journeyman.cluster.spec_file import Range
 from journeyman.serve.spec import ServiceSpec
@@ -34,12 +35,15 @@ Ray calls the key deprecated, but the variables that are to replace it do nothin
 """
 
 
-def application_config(spec: ServiceSpec, rollout: Rollout, run_id: str, mlflow_url: str) -> dict[str, Any]:
-    """One service as an application of Serve."""
+def application_config(
+    spec: ServiceSpec, rollout: Rollout, run_id: str, mlflow_url: str, package: Archive | None
+) -> dict[str, Any]:
+    """One service as an application of Serve; `package` is Journeyman itself, where nodes lack it."""
     return {
         "name": spec.name,
         "route_prefix": f"/{spec.name}",
         "import_path": IMPORT_PATH,
+        "runtime_env": {"py_modules": [package_uri(package.package)]} if package else {},
         "args": {
             "service": spec.name,
             "run_id": run_id,

@@ -18,6 +18,7 @@ import httpx
 import orjson
 from pydantic import ValidationError
 
+from journeyman.cluster.archive import Archive
 from journeyman.cluster.ray_rest import Application, Ray
 from journeyman.cluster.settings import Settings
 from journeyman.errors import JourneymanError, NotFoundError, RefusedError, UnreachableError
@@ -76,11 +77,13 @@ class Service:
 class ServiceController:
     """Holds nothing that a restart would lose but what it last sent, which is then sent again.
 
+    `package` is Journeyman itself, for a cluster that something else started.
     One thread calls step(); close() waits for a config that is being sent.
     """
 
-    def __init__(self, mlflow: Mlflow, ray: Ray, settings: Settings) -> None:
+    def __init__(self, mlflow: Mlflow, ray: Ray, settings: Settings, package: Archive | None) -> None:
         self._mlflow = mlflow
+        self._package = package
         self._ray = ray
         self._settings = settings
         self._sent: dict[str, Mapping[str, Any]] = {}
@@ -213,7 +216,7 @@ class ServiceController:
                 ended.add(service.run.name)
             elif rollout is not None and spec is not None:
                 wanted[spec.name] = application_config(
-                    spec, rollout, service.run.run_id, self._settings.mlflow_url
+                    spec, rollout, service.run.run_id, self._settings.mlflow_url, self._package
                 )
         named = {service.run.name for service in services}
         ended |= {name for name in wanted if name not in named and self._is_undeployed(wanted[name])}
@@ -222,8 +225,13 @@ class ServiceController:
         left = {name for name in ended & applications.keys() if applications[name].status != "DELETING"}
         if wanted != self._sent or lost or left:
             config = serve_config(list(wanted.values()), self._settings.serve_url)
-            self._sending = self._sender.submit(self._ray.put_applications, config)
+            self._sending = self._sender.submit(self._send, config)
             self._sent = wanted
+
+    def _send(self, config: Mapping[str, Any]) -> None:
+        if self._package is not None:
+            self._ray.keep_package(self._package)
+        self._ray.put_applications(config)
 
     def _is_undeployed(self, config: Mapping[str, Any]) -> bool:
         """Whether the run of an application that no listing named says that it is to be gone."""
@@ -286,6 +294,9 @@ class ServiceController:
 
     def _count(self, services: list[Service], now: float) -> None:
         """Log what each service had to do since the last time; without figures the loop goes on."""
+        if self._package is not None and services:
+            # Where all replicas die at once nothing uses it for a moment, and those that follow need it.
+            self._ray.keep_package(self._package)
         try:
             texts = [httpx.get(url, timeout=5).raise_for_status().text for url in self._ray.metrics_urls()]
             counters = read_counters(texts)

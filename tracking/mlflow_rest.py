@@ -66,6 +66,10 @@ class Mlflow:
     def close(self) -> None:
         self._http.close()
 
+    def version(self) -> str:
+        """The server's."""
+        return self._send("GET", "/version").text.strip()
+
     # -- experiments and runs ------------------------------------------------------------------------
 
     def experiments(self) -> dict[str, str]:

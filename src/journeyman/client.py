@@ -136,9 +136,9 @@ class Client:
 
     def submit(self, file: Path, assignments: Sequence[str] = ()) -> Job:
         """Order a job. Raises SpecError, and UsageError where it could never run on this cluster."""
-        from journeyman.jobs.submission import read_order, submit
+        from journeyman.jobs.submission import submit
 
-        order = read_order(file, assignments, self.settings.home)
+        order = self._order(file, assignments)
         verdict, reason = self._admission(order)
         if verdict is Verdict.NEVER:
             raise UsageError(f"{file}: {reason}")
@@ -147,9 +147,7 @@ class Client:
 
     def plan(self, file: Path, assignments: Sequence[str] = ()) -> Plan:
         """What submitting would do now, by the same decision control makes."""
-        from journeyman.jobs.submission import read_order
-
-        order = read_order(file, assignments, self.settings.home)
+        order = self._order(file, assignments)
         verdict, reason = self._admission(order)
         return Plan(
             name=order.spec.name,
@@ -159,6 +157,12 @@ class Client:
             code_files=order.files,
             code_bytes=len(order.code.content),
         )
+
+    def _order(self, file: Path, assignments: Sequence[str]) -> Order:
+        from journeyman.jobs.submission import read_order
+
+        settings = self.settings
+        return read_order(file, assignments, None if settings.attached else settings.home, settings.storage)
 
     def _admission(self, order: Order) -> tuple[Verdict, str]:
         from journeyman.jobs.spec import gang

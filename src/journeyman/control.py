@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from journeyman.cluster.archive import own_archive
 from journeyman.cluster.parts import control_heartbeat_file
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import load_settings
@@ -38,8 +39,9 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     claimant = f"control-{socket.gethostname()}-{os.getpid()}-{int(time.time())}"
     mlflow, ray = Mlflow(settings.mlflow_url), Ray(settings.ray_url, settings.ray_token)
-    jobs = JobController(mlflow, ray, settings, claimant)
-    services = ServiceController(mlflow, ray, settings)
+    package = own_archive() if settings.attached else None
+    jobs = JobController(mlflow, ray, settings, claimant, package)
+    services = ServiceController(mlflow, ray, settings, package)
     beat = Heartbeat(control_heartbeat_file(settings.home))
     _logger.info("control of cluster %s: MLflow %s, Ray %s", settings.cluster, mlflow.url, ray.url)
     loops = [

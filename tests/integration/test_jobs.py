@@ -259,7 +259,7 @@ def test_job_goes_its_way_though_each_turn_is_another_controls(
     while not job.ended:
         assert time.monotonic() < deadline, f"{job.phase}: {job.reason}"
         turn += 1
-        control = JobController(mlflow, ray, settings, f"control-{turn}")
+        control = JobController(mlflow, ray, settings, f"control-{turn}", None)
         try:
             control.step(time.time())
         except UnreachableError:

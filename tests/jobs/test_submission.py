@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 def order(folder: Path, more: str = "", spec: str = SPEC) -> None:
     (folder / "train.yaml").write_text(spec + more)
-    read_order(folder / "train.yaml", (), folder.parent / "home")
+    read_order(folder / "train.yaml", (), folder.parent / "home", "/runs")
 
 
 def test_what_git_ignores_stays_behind(folder: Path) -> None:
@@ -117,7 +117,7 @@ def test_requirement_against_the_cluster_is_refused(folder: Path, line: str) -> 
 def test_requirement_the_cluster_meets_is_kept(folder: Path) -> None:
     (folder / "requirements.txt").write_text("torch>=2  # any\n\nsix==1.16.0\n")
     (folder / "train.yaml").write_text(SPEC + "requirements: requirements.txt\n")
-    read = read_order(folder / "train.yaml", (), folder.parent / "home")
+    read = read_order(folder / "train.yaml", (), folder.parent / "home", "/runs")
     assert read.spec.requirements == ("torch>=2", "six==1.16.0")
 
 
@@ -125,7 +125,7 @@ def test_ignored_data_is_reported_and_data_in_the_code_travels(folder: Path, tmp
     (folder / "in.csv").write_text("1")
     (tmp_path / "out.csv").write_text("1")
     (folder / "train.yaml").write_text(SPEC + "data: {a: in.csv, b: ../out.csv, c: 's3://b/k'}\n")
-    read = read_order(folder / "train.yaml", (), tmp_path / "home")
+    read = read_order(folder / "train.yaml", (), tmp_path / "home", "/runs")
     assert read.spec.data == {"a": "in.csv", "b": str(tmp_path / "out.csv"), "c": "s3://b/k"}
     (folder / ".gitignore").write_text("in.csv\n")
     with pytest.raises(SpecError, match="left out of the code by .gitignore"):

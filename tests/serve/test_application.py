@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from journeyman.cluster.archive import Archive, archive
 from journeyman.serve.application import application_config, serve_config
 from journeyman.serve.spec import ServiceSpec
 from journeyman.serve.swap import Rollout
@@ -21,8 +22,10 @@ SPEC = ServiceSpec.model_validate({"name": "digits", "model": "models:/digits@ch
 ROLLOUT = Rollout(model="digits", serving="3", proven=True)
 
 
-def config(spec: ServiceSpec = SPEC, rollout: Rollout = ROLLOUT) -> dict[str, Any]:
-    return application_config(spec, rollout, "run", "http://mlflow")
+def config(
+    spec: ServiceSpec = SPEC, rollout: Rollout = ROLLOUT, package: Archive | None = None
+) -> dict[str, Any]:
+    return application_config(spec, rollout, "run", "http://mlflow", package)
 
 
 def changed(spec: ServiceSpec, **keys: Any) -> ServiceSpec:
@@ -43,6 +46,13 @@ def test_candidate_by_surge_changes_the_arguments_and_back() -> None:
     assert surging["args"]["generation"] == 2
     refused = config(rollout=replace(ROLLOUT, trial=2, refused="4"))
     assert refused["args"] == config()["args"]
+
+
+def test_replicas_of_a_cluster_that_lacks_journeyman_are_sent_it() -> None:
+    sent = archive([("journeyman/__init__.py", 0o644, b"")])
+    assert config()["runtime_env"] == {}
+    assert config(package=sent)["runtime_env"] == {"py_modules": [f"gcs://_ray_pkg_{sent.sha256[:32]}.zip"]}
+    ServeDeploySchema.model_validate(serve_config([config(package=sent)], "http://127.0.0.1:8000"))
 
 
 def test_replicas_fixed_or_in_a_range_are_scaled_so() -> None:

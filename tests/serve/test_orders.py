@@ -29,11 +29,14 @@ def mlflow(mlflow_url: str) -> Iterator[Mlflow]:
 def settings(mlflow_url: str) -> Settings:
     return Settings(
         home=Path("/nowhere"),
+        context="local",
+        attached=False,
         cluster="orders",
         mlflow_url=mlflow_url,
         ray_url="",
         ray_token=None,
         serve_url="",
+        storage="/nowhere/runs",
     )
 
 

@@ -17,3 +17,11 @@ def connect(context: typer.Context) -> Client:
     client = Client()
     context.call_on_close(client.close)
     return client
+
+
+def connect_to_write(context: typer.Context) -> Client:
+    """As connect(), and tells which cluster is about to be written to: apart from what the verb prints."""
+    client = connect(context)
+    settings = client.settings
+    typer.echo(f"on {settings.context or 'the cluster'} ({settings.ray_url})", err=True)
+    return client

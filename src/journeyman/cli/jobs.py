@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from journeyman.cli.connection import connect
+from journeyman.cli.connection import connect, connect_to_write
 from journeyman.cli.output import (
     complain,
     confirm,
@@ -73,7 +73,7 @@ def submit(
     ),
 ) -> None:
     """Hand a training job to the cluster."""
-    client = connect(context)
+    client = connect(context) if dry_run else connect_to_write(context)
     if dry_run:
         plan = client.plan(file, assignments)
         print_fields(
@@ -431,7 +431,7 @@ def cancel(
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
 ) -> None:
     """Stop a job. Its record and its checkpoints stay."""
-    client = connect(context)
+    client = connect_to_write(context)
     found = client.job(reference)
     told = f"{found.name} {short(found.run_id)}"
     if found.ended:

@@ -19,6 +19,7 @@ def set_secret(
     name: str = typer.Argument(help="The environment variable that jobs find it in."),
 ) -> None:
     """Store a value: asked for unseen, or read from stdin. A job gets it by naming it under `secrets`."""
+    from journeyman.cluster.contexts import LOCAL, current_context
     from journeyman.cluster.settings import write_secret
 
     if not (name.isascii() and name.isidentifier()):
@@ -37,6 +38,8 @@ def set_secret(
         )
     write_secret(_home(), name, value)
     say(f"{name} is stored. Jobs started from now on that name it under `secrets` find it in ${name}.")
+    if current_context(_home()) != LOCAL:
+        say("On this machine alone: nodes of a cluster that is attached have secrets in their environment.")
 
 
 @verbs.command("list", epilog=examples("journeyman secret list", "journeyman secret list --json"))

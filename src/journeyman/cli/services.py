@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from journeyman.cli.connection import connect
+from journeyman.cli.connection import connect, connect_to_write
 from journeyman.cli.output import (
     complain,
     confirm,
@@ -53,7 +53,7 @@ def deploy(
     timeout_s: float = typer.Option(600.0, "--timeout", help="Seconds to wait at most."),
 ) -> None:
     """Serve a model, or change how it is served."""
-    client = connect(context)
+    client = connect_to_write(context)
     changes = client.plan_deploy(file, assignments)
     say("\n".join(changes or ["Nothing changes."]))
     if dry_run:
@@ -87,7 +87,7 @@ def rollback(
 
     A model that follows an alias goes back by moving the alias.
     """
-    client = connect(context)
+    client = connect_to_write(context)
     service, changes = client.rollback(name)
     say("\n".join(changes))
     if wait:
@@ -247,7 +247,7 @@ def undeploy(
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
 ) -> None:
     """Take a service out of traffic. Its record and its model stay in MLflow."""
-    client = connect(context)
+    client = connect_to_write(context)
     found = client.service(name)
     confirm(f"Undeploy {found.name}, which is {found.phase} at {found.url}?", yes=yes)
     found = client.undeploy(found.name)

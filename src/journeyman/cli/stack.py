@@ -23,12 +23,12 @@ from journeyman.cli.output import (
     say,
     since,
 )
-from journeyman.errors import JourneymanError, StackDownError
+from journeyman.errors import JourneymanError, StackDownError, UsageError
 
 if TYPE_CHECKING:
     from journeyman.client import Client, Service
     from journeyman.cluster.settings import Settings
-    from journeyman.cluster.stack import StackStatus
+    from journeyman.cluster.stack import Endpoints, Report, StackStatus
 
 verbs = typer.Typer()
 
@@ -36,14 +36,48 @@ COUNTED_JOBS = 200
 """How far back `status` looks for jobs that have not ended."""
 
 
-@verbs.command(epilog=examples("journeyman up", "JOURNEYMAN_HOME=/data/journeyman journeyman up"))
-def up() -> None:
-    """Start MLflow, Ray and control on this machine."""
-    from journeyman.cluster.settings import home_folder
+@verbs.command(
+    epilog=examples(
+        "journeyman up",
+        "JOURNEYMAN_HOME=/data/journeyman journeyman up",
+        "journeyman up --address http://head:8265 --mlflow http://mlflow:5000 --storage s3://bucket/runs",
+    )
+)
+def up(
+    address: str | None = typer.Option(
+        None, "--address", help="Attach to the Ray cluster whose dashboard is here, instead of starting one."
+    ),
+    mlflow: str | None = typer.Option(None, "--mlflow", help="The MLflow server it is to be used with."),
+    storage: str | None = typer.Option(
+        None, "--storage", help="Where checkpoints go: a place that all its nodes can write."
+    ),
+    serve: str | None = typer.Option(
+        None, "--serve", help="Where its services answer; port 8000 of the head unless said."
+    ),
+    name: str | None = typer.Option(
+        None, "--context", help="What to call the cluster; the name of its head unless said."
+    ),
+) -> None:
+    """Start MLflow, Ray and control on this machine, or attach to a cluster that is there.
+
+    Attached, control alone runs here. Without options this starts the context in force.
+    """
+    from journeyman.cluster.settings import context_home
     from journeyman.cluster.stack import start
 
+    def report(part: str, message: str) -> None:
+        say(f"{part:<8} {message}")
+
     try:
-        endpoints = start(home_folder(os.environ), lambda part, message: say(f"{part:<8} {message}"))
+        if address is not None:
+            endpoints = _attach(address, mlflow, storage, serve, name, report)
+        elif mlflow or storage or serve or name:
+            raise UsageError(
+                "--mlflow, --storage, --serve and --context tell of a cluster that is attached",
+                "Name it: `journeyman up --address http://head:8265 …`.",
+            )
+        else:
+            endpoints = start(context_home(os.environ), report)
     except KeyboardInterrupt:
         complain(
             "stopped waiting; the stack goes on starting", "See `journeyman status` or `journeyman down`."
@@ -61,19 +95,50 @@ def up() -> None:
     say("Next: `journeyman init FOLDER` writes an example, `journeyman submit train.yaml --follow` runs it.")
 
 
+def _attach(
+    address: str, mlflow: str | None, storage: str | None, serve: str | None, name: str | None, report: Report
+) -> Endpoints:
+    from urllib.parse import urlsplit
+
+    from journeyman.attach import attach
+    from journeyman.cluster.settings import home_folder
+
+    if mlflow is None or storage is None:
+        missing = "--mlflow" if mlflow is None else "--storage"
+        what = "the MLflow server to use" if mlflow is None else "a place that all its nodes can write"
+        raise UsageError(f"--address needs {missing}: {what}", f"Add `{missing} …`.")
+    return attach(
+        home_folder(os.environ),
+        name or (urlsplit(address).hostname or address),
+        ray_url=address,
+        mlflow_url=mlflow,
+        serve_url=serve,
+        storage=storage,
+        environ=os.environ,
+        report=report,
+    )
+
+
 @verbs.command(epilog=examples("journeyman down", "journeyman down --yes"))
 def down(yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask.")) -> None:
     """Stop the stack on this machine.
 
     Jobs and services carry on where they were after the next `up`.
     """
-    from journeyman.cluster.settings import home_folder
+    from journeyman.cluster.settings import context_home
     from journeyman.cluster.stack import observe, stop
 
-    home = home_folder(os.environ)
+    home = context_home(os.environ)
     status = observe(home)
     if not status.running and not status.parts:
         say(f"No stack is running (home folder {home}).")
+        return
+    if status.attached:
+        confirm("Stop control of this cluster? Its jobs and services run on.", yes=yes)
+        stop(home)
+        say(
+            "Stopped control. The cluster and what runs on it are left alone: `journeyman up` goes on with it."
+        )
         return
     confirm("Stop the stack with the jobs and services in it?", yes=yes)
     ended = stop(home)
@@ -88,13 +153,13 @@ def status(
 
     Exit code 0 when every part is up, 1 when one is not, 2 when there is no stack.
     """
-    from journeyman.cluster.settings import home_folder, load_settings
+    from journeyman.cluster.settings import context_home, load_settings
     from journeyman.cluster.stack import observe
 
-    stack = observe(home_folder(os.environ))
+    stack = observe(context_home(os.environ))
     local = stack.running or bool(stack.parts)
     # Without a stack here there may be a cluster that the environment names; else this tells there is none.
-    settings = None if local else load_settings(os.environ)
+    settings = None if local and not stack.attached else load_settings(os.environ)
     jobs: Counter[str] = Counter()
     services: list[Service] = []
     trouble: JourneymanError | None = None
@@ -109,7 +174,10 @@ def status(
             | {"trouble": trouble.message if trouble else None}
         )
     else:
-        _print_stack(stack) if settings is None else _print_cluster(settings)
+        if local:
+            _print_stack(stack)
+        if settings is not None:
+            _print_cluster(settings)
         if trouble is None:
             _print_work(jobs, services)
         elif not isinstance(trouble, StackDownError):
@@ -141,14 +209,21 @@ def _print_stack(stack: StackStatus) -> None:
         ],
     )
     say()
-    say(f"{stack.logical_cpus} logical CPUs for jobs and services")
+    if not stack.attached:
+        say(f"{stack.logical_cpus} logical CPUs for jobs and services")
     for note in stack.notes:
         say(f"note: {note}")
 
 
 def _print_cluster(settings: Settings) -> None:
     print_fields(
-        [("MLflow", settings.mlflow_url), ("Ray", settings.ray_url), ("Services", settings.serve_url)]
+        [
+            ("Context", settings.context),
+            ("MLflow", settings.mlflow_url),
+            ("Ray", settings.ray_url),
+            ("Services", settings.serve_url),
+            ("Storage", settings.storage or ""),
+        ]
     )
 
 

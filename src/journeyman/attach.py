@@ -1,0 +1,137 @@
+"""Attaching to a cluster and an MLflow server that something else started: proved first, then controlled.
+
+Nothing there is started or changed but what orders ask for. What runs here is control.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from journeyman.cluster.archive import own_archive, package_uri
+from journeyman.cluster.contexts import check_name, context_folder, use_context
+from journeyman.cluster.plan import Plan, Target, write_plan
+from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.settings import (
+    check_address,
+    cluster_of,
+    make_home,
+    read_token,
+    serve_address,
+    write_token,
+)
+from journeyman.cluster.stack import Endpoints, Report, start, stop
+from journeyman.errors import StackError, UsageError
+from journeyman.jobs.proof import Node, judge, read_output
+from journeyman.tracking.mlflow_rest import Mlflow
+
+PROOF_LIMIT_S = 300.0
+_POLL_S = 0.5
+_LAST_LINES = 5
+
+
+def attach(
+    home: Path,
+    name: str,
+    *,
+    ray_url: str,
+    mlflow_url: str,
+    serve_url: str | None,
+    storage: str,
+    environ: Mapping[str, str],
+    report: Report,
+) -> Endpoints:
+    """Prove the cluster, remember it as context `name`, and start control for it.
+
+    Raises UsageError naming all that stands in the way, UnreachableError and DeniedError.
+    """
+    check_name(name)
+    target = Target(
+        ray_url=_address("--address", ray_url),
+        mlflow_url=_address("--mlflow", mlflow_url),
+        serve_url=_address("--serve", serve_url) if serve_url else serve_address(ray_url),
+        storage=storage.rstrip("/"),
+        stack=uuid.uuid4().hex,
+    )
+    folder = context_folder(home, name)
+    token = read_token(environ, folder)
+    mlflow, ray = Mlflow(target.mlflow_url, environ), Ray(target.ray_url, token)
+    try:
+        notes = _check_versions(ray, mlflow, report)
+        nodes = _prove(ray, target, report)
+    finally:
+        mlflow.close()
+        ray.close()
+    verdict = judge(nodes, target.mlflow_url, target.storage)
+    if verdict.obstacles:
+        raise UsageError(f"{target.ray_url} cannot be worked with", "\n".join(verdict.obstacles))
+    make_home(home)
+    make_home(folder)
+    # A control that this home runs for it already is started anew, with what was just said.
+    stop(folder)
+    if token is not None:
+        write_token(folder, token)
+    plan = Plan(cluster=cluster_of(ray_url), ports={}, notes=(*notes, *verdict.notes), target=target)
+    write_plan(folder, plan, running=False)
+    endpoints = start(folder, report)
+    use_context(home, name)
+    return endpoints
+
+
+def _address(option: str, url: str) -> str:
+    check_address(option, url)
+    return url.rstrip("/")
+
+
+def _check_versions(ray: Ray, mlflow: Mlflow, report: Report) -> tuple[str, ...]:
+    there, here = ray.version(), version("ray")
+    report("ray", f"{there} at {ray.url}")
+    if _minor(there) != _minor(here):
+        raise UsageError(
+            f"the cluster at {ray.url} runs Ray {there}, and Journeyman is made for {_minor(here)}",
+            f"Start the cluster with Ray {here}.",
+        )
+    there, here = mlflow.version(), version("mlflow")
+    report("mlflow", f"{there} at {mlflow.url}")
+    if _minor(there) != _minor(here):
+        return (f"MLflow's server is {there}, and Journeyman is made for {_minor(here)}",)
+    return ()
+
+
+def _minor(text: str) -> str:
+    return ".".join(text.split(".")[:2])
+
+
+def _prove(ray: Ray, target: Target, report: Report) -> list[Node]:
+    """What a job finds on each node. Raises StackError where it does not come to its end."""
+    archive = own_archive()
+    ray.keep_package(archive)
+    report(
+        "cluster", f"has this Journeyman, {len(archive.content) / 1024:.0f} KiB; looks at each of its nodes"
+    )
+    submission_id = f"journeyman-proof-{uuid.uuid4().hex[:12]}"
+    entrypoint = f"python -m journeyman.jobs.proof_job {target.mlflow_url} '{target.storage}'"
+    ray.submit(submission_id, entrypoint, {"py_modules": [package_uri(archive.package)]}, {})
+    deadline_s = time.monotonic() + PROOF_LIMIT_S
+    while not (job := ray.job(submission_id)).ended:
+        if time.monotonic() > deadline_s:
+            ray.stop(submission_id)
+            raise StackError(
+                f"a job that looks at the nodes of {ray.url} has not ended after {PROOF_LIMIT_S:.0f} s",
+                f"It is {job.status}: {job.message}",
+            )
+        time.sleep(_POLL_S)
+    output = ray.job_output(submission_id)
+    nodes = read_output(output)
+    if nodes is None:
+        last = output.strip().splitlines()[-_LAST_LINES:] or [job.message]
+        raise StackError(
+            f"a job that looks at the nodes of {ray.url} failed", "Its last words:\n" + "\n".join(last)
+        )
+    for node in nodes:
+        packages = ", ".join(f"{name} {found}" for name, found in node.packages.items())
+        report("node", f"{node.name}: Python {node.python}, {packages}")
+    return nodes
