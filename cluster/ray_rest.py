@@ -11,7 +11,7 @@ import orjson
 
 from journeyman.cluster.archive import Archive
 from journeyman.cluster.capacity import Capacity, Growth, Node, Occupant
-from journeyman.errors import NotFoundError, RefusedError, UnreachableError
+from journeyman.errors import DeniedError, NotFoundError, RefusedError, UnreachableError
 
 _USEFUL = ("CPU", "GPU", "memory")
 
@@ -58,7 +58,8 @@ class Application:
 class Ray:
     """A client of one Ray cluster's dashboard. Threads may share it.
 
-    Raises UnreachableError where it does not answer, NotFoundError and RefusedError where it says no.
+    Raises UnreachableError where it does not answer, NotFoundError and RefusedError where it says no,
+    DeniedError where it says no to the token.
     """
 
     def __init__(self, url: str, token: str | None) -> None:
@@ -181,7 +182,7 @@ class Ray:
         if answer.status_code == 404:
             raise NotFoundError(f"Ray at {self.url} knows nothing at {path}")
         if answer.status_code in (401, 403):
-            raise RefusedError(
+            raise DeniedError(
                 f"Ray at {self.url} wants another token ({answer.status_code})",
                 "Set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the cluster's token.",
             )

@@ -1,8 +1,8 @@
 """Where things are: the home folder, the servers to talk to, tokens and secrets.
 
 The environment wins over what the local stack wrote down, and its variables keep their owners' names:
-MLFLOW_TRACKING_URI (with MLFLOW_TRACKING_USERNAME, _PASSWORD, _TOKEN), RAY_ADDRESS, RAY_AUTH_TOKEN,
-RAY_AUTH_TOKEN_PATH. JOURNEYMAN_HOME moves the home folder.
+MLFLOW_TRACKING_URI, RAY_ADDRESS, RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH. JOURNEYMAN_HOME moves the home folder.
+Who asks MLflow is said in `tracking/access.py`.
 """
 
 from __future__ import annotations
@@ -116,11 +116,18 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def check_address(name: str, url: str) -> None:
-    """Raises UsageError where it is no http address."""
+    """Raises UsageError where it is no http address, or holds a password."""
     if not url.startswith(("http://", "https://")):
         raise UsageError(
             f"{name} is {url!r}, which is no http address",
             "Journeyman talks to MLflow's server and to Ray's dashboard, such as http://127.0.0.1:8265.",
+        )
+    if "@" in urlsplit(url).netloc:
+        # Addresses are shown, recorded and handed to the processes of jobs.
+        raise UsageError(
+            f"{name} holds a name or a password",
+            "Take them out of the address: MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD and "
+            "RAY_AUTH_TOKEN are for them.",
         )
 
 

@@ -16,7 +16,7 @@ from journeyman.cluster.archive import Archive, package_name, package_uri
 from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_rest import Ray, RayJob
 from journeyman.cluster.settings import Settings
-from journeyman.errors import JourneymanError, NotFoundError, RefusedError
+from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError
 from journeyman.jobs.admission import Candidate, Verdict, admit
 from journeyman.jobs.failures import Cause, Outcome, another_attempt
 from journeyman.jobs.note import job_note
@@ -199,7 +199,8 @@ class JobController:
     def step(self, now: float) -> bool:
         """One turn; whether a job is on its way to its start or its end, so that the next turn is awaited.
 
-        Raises UnreachableError when MLflow or Ray is away: then nothing was decided.
+        Raises UnreachableError when MLflow or Ray is away: then nothing was decided. Raises DeniedError when
+        one of them does not allow control what it is there for: then all that is allowed was done.
         """
         # Ray first, the runs after: a driver writes its outcome before it ends, so a driver that is seen to
         # have ended has its outcome in what is read next. The other way round it looks as if it had died.
@@ -207,12 +208,18 @@ class JobController:
         jobs = self._observe_jobs()
         if not jobs:
             return False
+        denied: DeniedError | None = None
         for action in decide(self._observe(jobs, ray_jobs), now):
             # One order that cannot be carried out must not hold up the others.
             try:
                 self._act(action, now)
+            except DeniedError as error:
+                # Nothing can be written down about this job either.
+                denied = error
             except (RefusedError, NotFoundError) as error:
                 self._record(action.job, action.job.phase, f"{action.job.run.reason} ({error.message})", now)
+        if denied is not None:
+            raise denied
         return any(job.phase is not Phase.RUNNING for job in jobs)
 
     def close(self) -> None:

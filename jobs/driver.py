@@ -15,7 +15,7 @@ from journeyman.jobs.publication import STORAGE, Publication
 from journeyman.jobs.spec import TrainSpec
 from journeyman.jobs.trainer import build_trainer
 from journeyman.tracking import store
-from journeyman.tracking.mlflow_rest import JOB_PATIENCE_S, Mlflow
+from journeyman.tracking.mlflow_rest import Mlflow, job_client
 from journeyman.tracking.records import CLAIM_PARAM, OUTCOME, PUBLICATION
 
 CLAIMANT = "JOURNEYMAN_CLAIMANT"
@@ -24,7 +24,7 @@ CLAIMANT = "JOURNEYMAN_CLAIMANT"
 
 def main() -> int:
     run_id, attempt = os.environ[store.RUN_ID], int(os.environ[store.ATTEMPT])
-    mlflow = Mlflow(os.environ["MLFLOW_TRACKING_URI"], patience_s=JOB_PATIENCE_S)
+    mlflow = job_client(os.environ)
     run = mlflow.run(run_id)
     if run.params.get(f"{CLAIM_PARAM}.{attempt}") != os.environ[CLAIMANT]:
         sys.stderr.write(f"attempt {attempt} of job {run_id} belongs to another claimant\n")

@@ -15,7 +15,7 @@ from journeyman.errors import JourneymanError, PublishError
 from journeyman.jobs.publication import STORAGE, Publication
 from journeyman.jobs.spec import Publish, TrainSpec
 from journeyman.tracking import store
-from journeyman.tracking.mlflow_rest import JOB_PATIENCE_S, Mlflow
+from journeyman.tracking.mlflow_rest import Mlflow, job_client
 from journeyman.tracking.packages import Example, save_package, save_weights
 from journeyman.tracking.records import (
     CLAIM_PARAM,
@@ -50,7 +50,7 @@ def publish(model: Any, example: Example, alias: str | None = None) -> str | Non
     if run_id is None:
         _check(model, example)
         return None
-    rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"], patience_s=JOB_PATIENCE_S)
+    rest = job_client(os.environ)
     attempt = os.environ[store.ATTEMPT]
     rank = store.rank()
     if not rest.claim(run_id, f"{CLAIM_PARAM}.{attempt}.publication", f"rank {rank}"):
@@ -60,7 +60,7 @@ def publish(model: Any, example: Example, alias: str | None = None) -> str | Non
     order = spec.publish or Publish(model=spec.name)
     order = order if alias is None else order.model_copy(update={"alias": alias})
     client = MlflowClient()
-    weights = f"{os.environ[STORAGE]}/{run_id}/weights.pt"
+    weights = _weights_location(os.environ[STORAGE], run_id)
     store.flush(_FLUSH_S)
     try:
         if registered_version(client, order.model, run_id):
@@ -81,7 +81,7 @@ def publish_logged(run_id: str) -> None:
     So a loop that knows `mlflow.<flavor>.log_model` alone has its model registered as the spec orders; where
     there is none, the run says so.
     """
-    rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"], patience_s=JOB_PATIENCE_S)
+    rest = job_client(os.environ)
     run = rest.run(run_id)
     order = TrainSpec.model_validate(run.spec).publish
     assert order is not None, "the driver asks where the spec orders it"
@@ -120,6 +120,12 @@ def _register(
     rest.set_tags(run.run_id, {PUBLICATION: done.to_json(), MODEL_VERSION: f"{order.model}/{version}"})
     _logger.info("published %s version %s", order.model, version)
     return version
+
+
+def _weights_location(storage: str, run_id: str) -> str:
+    """Below the storage, before what its address may end in: `s3://runs?region=eu-west-1`."""
+    address, mark, options = storage.partition("?")
+    return f"{address}/{run_id}/weights.pt{mark}{options}"
 
 
 def _store_weights(model: Any, location: str) -> None:

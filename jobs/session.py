@@ -26,7 +26,7 @@ from journeyman.jobs.reports import record_reports
 from journeyman.jobs.script import run_script
 from journeyman.jobs.spec import TrainSpec
 from journeyman.tracking import store
-from journeyman.tracking.mlflow_rest import JOB_PATIENCE_S, Mlflow
+from journeyman.tracking.mlflow_rest import job_client
 from journeyman.tracking.records import WORKERS_STARTED_MS
 
 _CHECKPOINT_FLUSH_S = 5.0
@@ -46,7 +46,7 @@ def work(order: dict[str, Any]) -> None:
     rank = get_context().get_world_rank()
     prepare_environment(spec, rank)
     run_id = os.environ[store.RUN_ID]
-    rest = Mlflow(os.environ["MLFLOW_TRACKING_URI"], patience_s=JOB_PATIENCE_S)
+    rest = job_client(os.environ)
     run = rest.run(run_id)
     attempt = int(os.environ[store.ATTEMPT])
     if rank == 0:

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from journeyman.cluster.archive import Archive
 from journeyman.cluster.ray_rest import Application, Ray
 from journeyman.cluster.settings import Settings
-from journeyman.errors import JourneymanError, NotFoundError, RefusedError, UnreachableError
+from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError, UnreachableError
 from journeyman.serve.application import application_config, serve_config
 from journeyman.serve.phases import RUN_STATUS, Phase
 from journeyman.serve.spec import ModelReference, ServiceSpec, model_reference
@@ -99,7 +99,8 @@ class ServiceController:
     def step(self, now: float) -> bool:
         """One turn; whether a service is on its way, so that the next turn is awaited.
 
-        Raises UnreachableError where MLflow or Ray does not answer; nothing is changed then.
+        Raises UnreachableError where MLflow or Ray does not answer; nothing is changed then. Raises
+        DeniedError where one of them does not allow control what it is there for, after all that is allowed.
         """
         if self._sending is not None:
             if not self._sending.done():
@@ -117,8 +118,15 @@ class ServiceController:
         aliases: dict[str, dict[str, str]] = {}
         services = [self._decided(run, applications.get(run.name), aliases, now) for run in runs]
         self._put(services, applications)
+        denied: DeniedError | None = None
         for service in services:
-            self._record(service, now)
+            # One run that control may not write to must not keep the others from theirs.
+            try:
+                self._record(service, now)
+            except DeniedError as error:
+                denied = error
+        if denied is not None:
+            raise denied
         if self._counted_at is None or now - self._counted_at >= TRAFFIC_PERIOD_S:
             self._count(services, now)
         return any(service.decision.phase != Phase.HEALTHY for service in services)

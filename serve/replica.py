@@ -107,7 +107,7 @@ class Replica:
 
     def __init__(self, arguments: Arguments) -> None:
         self._arguments = arguments
-        self._mlflow = Mlflow(arguments.mlflow_url)
+        self._mlflow = Mlflow(arguments.mlflow_url, os.environ)
         self._replica_id = serve.get_replica_context().replica_id.unique_id
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         sys.setswitchinterval(SWITCH_S)

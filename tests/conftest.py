@@ -1,22 +1,29 @@
-"""What tests share: a real MLflow server, the files of the checkout and the wheel made of them."""
+"""What tests share: real servers, the files of the checkout and the wheel made of them."""
 
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import pytest
+import sqlalchemy
 
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 120.0
+PASSWORD = "correct horse: 100% staple"
+"""Of the server as in production."""
 
 
 @pytest.fixture(scope="session")
@@ -47,46 +54,163 @@ def wheel(checkout: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) 
 def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real MLflow server on SQLite, artifacts proxied, empty at the start of the session."""
     home = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    stores = ["--backend-store-uri", f"sqlite:///{home}/mlflow.db"]
+    stores += ["--artifacts-destination", str(home / "artifacts")]
+    with _mlflow(home, stores, {}) as url:
+        yield url
+
+
+# -- as in production ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[str], str]]:
+    """A real PostgreSQL: makes a database of a name and tells its address."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    program = shutil.which("postgres") or (str(found[-1]) if found else None)
+    if program is None:
+        pytest.fail("these tests need PostgreSQL's server: apt-get install postgresql, or put it on the PATH")
+    binaries = Path(program).resolve().parent
+    # PostgreSQL refuses to run as root, and pytest's own folders are closed to everybody else.
+    user = pwd.getpwnam("postgres" if _user_exists("postgres") else "nobody") if os.getuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="journeyman-postgres-"))
+    if user is not None:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    as_user: dict[str, Any] = {"cwd": folder} | (
+        {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user is not None else {}
+    )
+    data, port = folder / "data", _free_port()
+    try:
+        initdb = [str(binaries / "initdb"), "--pgdata", str(data), "--username", "mlflow", "--auth", "trust"]
+        initdb += ["--encoding", "UTF8", "--no-locale", "--no-sync"]
+        done = subprocess.run(initdb, check=False, capture_output=True, text=True, **as_user)
+        assert done.returncode == 0, done.stdout + done.stderr
+        command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1"]
+        command += ["-k", str(folder), "-c", "fsync=off"]
+        with _process(command, folder / "server.log", os.environ, **as_user) as server:
+            address = f"postgresql+psycopg://mlflow@127.0.0.1:{port}"
+            engine = sqlalchemy.create_engine(f"{address}/postgres", isolation_level="AUTOCOMMIT")
+            _wait(server, folder / "server.log", lambda: engine.connect().close(), sqlalchemy.exc.DBAPIError)
+
+            def database(name: str) -> str:
+                with engine.connect() as connection:
+                    connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+                return f"{address}/{name}"
+
+            yield database
+            engine.dispose()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """A server that speaks S3, with a bucket `journeyman`: the variables that lead to it."""
+    folder = tmp_path_factory.mktemp("s3")
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    environ = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": url,
+    }
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with _process(command, folder / "server.log", os.environ) as server:
+        _wait(server, folder / "server.log", lambda: httpx.put(f"{url}/journeyman").raise_for_status())
+        yield environ
+
+
+@pytest.fixture(scope="session")
+def production_mlflow(
+    postgres: Callable[[str], str], s3: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, str]]:
+    """A real MLflow server on PostgreSQL and S3 that asks for a password: the variables that lead to it."""
+    home = tmp_path_factory.mktemp("production-mlflow")
+    (home / "auth.ini").write_text(
+        "[mlflow]\n"
+        "default_permission = READ\n"
+        f"database_uri = {postgres('users')}\n"
+        "admin_username = journeyman\n"
+        f"admin_password = {PASSWORD.replace('%', '%%')}\n"
+        "auth_cache_ttl_seconds = 60\n"
+    )
+    stores = ["--app-name", "basic-auth", "--backend-store-uri", postgres("mlflow")]
+    stores += ["--artifacts-destination", "s3://journeyman/artifacts"]
+    environ = {
+        "MLFLOW_AUTH_CONFIG_PATH": str(home / "auth.ini"),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "for tests",
+    }
+    with _mlflow(home, stores, {**s3, **environ}) as url:
+        yield {
+            "MLFLOW_TRACKING_URI": url,
+            "MLFLOW_TRACKING_USERNAME": "journeyman",
+            "MLFLOW_TRACKING_PASSWORD": PASSWORD,
+        }
+
+
+# -- processes -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _mlflow(home: Path, stores: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
+    port = _free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{home}/mlflow.db"]
-    command += ["--serve-artifacts", "--artifacts-destination", str(home / "artifacts")]
-    environment = os.environ | {
+    command += ["--workers", "1", "--serve-artifacts", *stores]
+    environment = {
+        **os.environ,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        **environ,
     }
-    with open(home / "server.log", "wb") as log:
-        server = subprocess.Popen(command, env=environment, cwd=home, stdout=log, stderr=log)
-    try:
-        _wait_for_health(server, url, str(home / "server.log"))
+    with _process(command, home / "server.log", environment, cwd=home) as server:
+        _wait(server, home / "server.log", lambda: httpx.get(f"{url}/health", timeout=2).raise_for_status())
         yield url
+
+
+@contextmanager
+def _process(
+    command: Sequence[str], log: Path, environ: Mapping[str, str], **how: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server, ended with its children, each by its own id."""
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, env=environ, stdout=output, stderr=output, **how)
+    try:
+        yield server
     finally:
-        _stop(server)
+        processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+        # Its children end by its word; PostgreSQL takes a child that ends by another's for a crash.
+        server.terminate()
+        _, alive = psutil.wait_procs(processes, timeout=10)
+        for process in alive:
+            process.kill()
+        server.wait(timeout=10)
 
 
-def _wait_for_health(server: subprocess.Popen[bytes], url: str, log_path: str) -> None:
+def _wait(
+    server: subprocess.Popen[bytes],
+    log: Path,
+    answers: Callable[[], object],
+    refusal: type[Exception] = httpx.HTTPError,
+) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and server.poll() is None:
         try:
-            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
-                return
-        except httpx.HTTPError:
+            answers()
+        except refusal:
             time.sleep(0.1)
-        if server.poll() is not None:
-            break
-    with open(log_path) as log:
-        pytest.fail(f"the MLflow server did not start:\n{log.read()}")
+        else:
+            return
+    pytest.fail(f"{server.args!r} did not start:\n{log.read_text()}")
 
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    """The server and its workers, each by its own id."""
-    processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
-    for process in processes:
-        process.terminate()
-    server.wait(timeout=10)
-    _, alive = psutil.wait_procs(processes, timeout=10)
-    for process in alive:
-        process.kill()
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _user_exists(name: str) -> bool:
+    return any(user.pw_name == name for user in pwd.getpwall())

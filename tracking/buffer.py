@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from journeyman.tracking.records import storable
+
 MAX_POINTS = 1000
 MAX_PARAMS = 100
 MAX_TAGS = 100
@@ -203,7 +205,7 @@ class Buffer:
         return True
 
     def add_param(self, key: str, value: str) -> None:
-        value = _text(value, MAX_PARAM_CHARACTERS)
+        value = storable(value[:MAX_PARAM_CHARACTERS])
         if key not in self._params:
             self._params[key] = value
             self._append(self._others, Param(key, value))
@@ -211,7 +213,7 @@ class Buffer:
             self.add_tag(changed_param(key), value)
 
     def add_tag(self, key: str, value: str) -> None:
-        self._append(self._others, Tag(key, _text(value, MAX_TAG_CHARACTERS)))
+        self._append(self._others, Tag(key, storable(value[:MAX_TAG_CHARACTERS])))
 
     def add_call(self, call: Call) -> None:
         """The same call twice is one: MLflow's fluent API repeats a model's inputs with every metric."""
@@ -300,11 +302,6 @@ class Buffer:
     def _oldest(self) -> int | None:
         fronts = (queue[0][0] for queue in (self._points, self._others) if queue)
         return min((*fronts, *(() if self._taken is None else (self._taken,))), default=None)
-
-
-def _text(value: str, limit: int) -> str:
-    # Databases refuse lone surrogates and NUL, MLflow does not: one would hold up all that follows.
-    return value[:limit].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _point_bytes(point: Point) -> int:

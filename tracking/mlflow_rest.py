@@ -15,13 +15,17 @@ from urllib.parse import quote, urlsplit
 import httpx
 import orjson
 
-from journeyman.errors import NotFoundError, RefusedError, UnreachableError
-from journeyman.tracking.records import Run, parse_run
+from journeyman.errors import DeniedError, NotFoundError, RefusedError, UnreachableError
+from journeyman.tracking.access import HOW_TO_SET, Access, certificates
+from journeyman.tracking.records import Run, parse_run, storable
 
 _PROXIED = "mlflow-artifacts:"
 _PAGE = 1000
 _RETRY_S = 1.0
-JOB_PATIENCE_S = 600.0
+_AWAY = (502, 503, 504)
+"""MLflow without its database, or a balancer without MLflow."""
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+_JOB_PATIENCE_S = 600.0
 """How long a job's processes wait for a server that is away, rather than lose what they have done."""
 _EXPERIMENTS_AGE_S = 2.0
 """For how long a list of experiments is good: loops ask several times a second, and it costs as much as a
@@ -36,28 +40,32 @@ def page_url(mlflow_url: str, path: str) -> str:
     return f"{mlflow_url}/#/{path}?workflowType=machine_learning"
 
 
+def job_client(environ: Mapping[str, str]) -> Mlflow:
+    """The client of a job's process, whose environment says where MLflow is."""
+    return Mlflow(environ["MLFLOW_TRACKING_URI"], environ, patience_s=_JOB_PATIENCE_S)
+
+
 class Mlflow:
     """A client of one MLflow server. Threads may share it.
 
+    `environ` is where MLflow's own variables say who asks, and whose certificate is believed.
+
     Raises UnreachableError where the server does not answer within `patience_s` of the first try,
-    NotFoundError and RefusedError where it says no. Patience is for those who make no runs and experiments:
-    every other request says what is to be, and may be sent twice.
+    NotFoundError and RefusedError where it says no, DeniedError where it says no to who asks. Patience is for
+    those who make no runs and experiments: every other request says what is to be, and may be sent twice.
     """
 
-    def __init__(
-        self, url: str, auth: httpx.Auth | None = None, token: str | None = None, patience_s: float = 0.0
-    ) -> None:
+    def __init__(self, url: str, environ: Mapping[str, str], patience_s: float = 0.0) -> None:
         self.url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._access = Access(environ)
         self._http = httpx.Client(
             base_url=self.url,
-            auth=auth,
-            headers=headers,
+            auth=self._access,
             timeout=httpx.Timeout(30, connect=5),
             # MLflow closes what is idle for 5 s, as long as httpx would keep it: a request then is lost.
             limits=httpx.Limits(keepalive_expiry=2),
             # Reading the certificates takes 40 ms, for which plain http has no use.
-            verify=self.url.startswith("https://"),
+            verify=certificates(environ) if self.url.startswith("https://") else False,
         )
         self._patience_s = patience_s
         self._experiments: dict[str, str] = {}
@@ -173,7 +181,11 @@ class Mlflow:
         try:
             self._post("runs/log-parameter", {"run_id": run_id, "key": key, "value": claimant})
         except RefusedError:
-            return self.run(run_id).params.get(key) == claimant
+            # Refused because another was first, or for a reason that says nothing of who was.
+            stored = self.run(run_id).params.get(key)
+            if stored is None:
+                raise
+            return stored == claimant
         return True
 
     def log_inputs(self, run_id: str, datasets: Iterable[Mapping[str, Any]]) -> None:
@@ -195,7 +207,15 @@ class Mlflow:
         self._send("PUT", self._artifact_path(run, path), content=content)
 
     def download(self, run: Run, path: str) -> bytes:
-        return self._send("GET", self._artifact_path(run, path)).content
+        try:
+            return self._send("GET", self._artifact_path(run, path)).content
+        except DeniedError:
+            raise
+        except RefusedError as error:
+            # Of what is not on S3, MLflow says that it failed to read it.
+            if path in self.artifacts(run.run_id, posixpath.dirname(path)):
+                raise
+            raise NotFoundError(f"run {run.run_id} has no artifact {path}") from error
 
     def delete_artifact(self, run: Run, path: str) -> None:
         self._send("DELETE", self._artifact_path(run, path))
@@ -269,23 +289,41 @@ class Mlflow:
         message = _message(answer)
         if answer.status_code == 404:
             raise NotFoundError(message)
+        asker = self._access.credentials.asker
+        if answer.status_code == 401:
+            raise DeniedError(f"MLflow at {self.url} does not let in {asker} (401)", HOW_TO_SET)
+        if answer.status_code == 403:
+            raise DeniedError(
+                f"MLflow at {self.url} does not allow {asker} to {method} {path} (403): {message}",
+                f"Have the permission granted in MLflow, or ask as somebody else. {HOW_TO_SET}",
+            )
         raise RefusedError(f"MLflow at {self.url} refused {method} {path} ({answer.status_code}): {message}")
 
     def _answer(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         deadline_s = time.monotonic() + self._patience_s
         while True:
             try:
-                return self._http.request(method, path, **kwargs)
+                answer = self._http.request(method, path, **kwargs)
+                if answer.status_code not in _AWAY:
+                    return answer
+                trouble = f"{answer.status_code}, {_message(answer).partition(chr(10))[0]}"
             except httpx.HTTPError as error:
-                if time.monotonic() >= deadline_s:
-                    message = f"MLflow at {self.url} does not answer: {type(error).__name__}"
-                    hint = "`journeyman status` tells which part is down; `journeyman up` starts the stack."
-                    raise UnreachableError(message, hint) from error
-                time.sleep(_RETRY_S)
+                trouble = type(error).__name__
+                if _UNTRUSTED in str(error):
+                    raise DeniedError(
+                        f"MLflow at {self.url} shows a certificate that this machine does not trust",
+                        "Name the authority's in MLFLOW_TRACKING_SERVER_CERT_PATH.",
+                    ) from None
+            if time.monotonic() >= deadline_s:
+                raise UnreachableError(
+                    f"MLflow at {self.url} does not answer: {trouble}",
+                    "`journeyman status` tells which part is down; `journeyman up` starts the stack.",
+                )
+            time.sleep(_RETRY_S)
 
 
 def _pairs(mapping: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in mapping.items()]
+    return [{"key": key, "value": storable(value)} for key, value in mapping.items()]
 
 
 def _message(answer: httpx.Response) -> str:

@@ -71,6 +71,11 @@ ORDERS_ARTIFACT = "orders"
 """Every order for a service, oldest first: `orders/<n>.yaml`."""
 
 
+def storable(text: str) -> str:
+    """A text as every database takes it: PostgreSQL refuses NUL, and all of them lone surrogates."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One MLflow run as its REST API tells it."""

@@ -125,7 +125,7 @@ class Client:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or load_settings(os.environ)
-        self._mlflow = Mlflow(self.settings.mlflow_url)
+        self._mlflow = Mlflow(self.settings.mlflow_url, os.environ)
         self._ray = Ray(self.settings.ray_url, self.settings.ray_token)
 
     def close(self) -> None:

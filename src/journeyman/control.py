@@ -19,7 +19,7 @@ from journeyman.cluster.archive import own_archive
 from journeyman.cluster.parts import control_heartbeat_file
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import load_settings
-from journeyman.errors import UnreachableError
+from journeyman.errors import DeniedError, JourneymanError, UnreachableError
 from journeyman.jobs.controller import JobController
 from journeyman.serve.controller import ServiceController
 from journeyman.tracking.mlflow_rest import Mlflow
@@ -38,7 +38,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     claimant = f"control-{socket.gethostname()}-{os.getpid()}-{int(time.time())}"
-    mlflow, ray = Mlflow(settings.mlflow_url), Ray(settings.ray_url, settings.ray_token)
+    mlflow, ray = Mlflow(settings.mlflow_url, os.environ), Ray(settings.ray_url, settings.ray_token)
     package = own_archive() if settings.attached else None
     jobs = JobController(mlflow, ray, settings, claimant, package)
     services = ServiceController(mlflow, ray, settings, package)
@@ -74,20 +74,20 @@ class Heartbeat:
 
 
 def run_loop(name: str, step: Callable[[float], bool], stop: threading.Event, beat: Heartbeat) -> None:
-    away = False
+    trouble: type[JourneymanError] | None = None
     while not stop.is_set():
         began = time.time()
         turn_s = _CALM_TURN_S
         try:
             if step(began):
                 turn_s = _BUSY_TURN_S
-            if away:
+            if trouble is not None:
                 _logger.info("%s: goes on", name)
-            away = False
-        except UnreachableError as error:
-            if not away:
-                _logger.warning("%s: %s", name, error.message)
-            away = True
+            trouble = None
+        except (UnreachableError, DeniedError) as error:
+            if type(error) is not trouble:
+                _logger.warning("%s: %s", name, " ".join(str(error).splitlines()))
+            trouble = type(error)
             turn_s = _AWAY_TURN_S
         except Exception:
             # The loop is what keeps everything else alive: a fault in one turn is logged whole, and the

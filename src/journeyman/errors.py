@@ -8,6 +8,7 @@
     │   └── StackDownError          nothing is running to talk to
     ├── UnreachableError            a server does not answer
     ├── RefusedError                a server answered that it will not
+    │   └── DeniedError             to the one who asks: no credentials, or the wrong ones; exit code 2
     └── PublishError                a model could not be exported, verified or registered
 
 Every error is built from its message and its hint alone, so that it survives pickling: Ray carries
@@ -67,6 +68,12 @@ class UnreachableError(JourneymanError):
 
 class RefusedError(JourneymanError):
     """A server answered, and said no."""
+
+
+class DeniedError(RefusedError):
+    """A server does not let in who asks, or does not allow them what they ask for."""
+
+    exit_code = 2
 
 
 class PublishError(JourneymanError):

@@ -197,7 +197,7 @@ def examine(
     struck_ms: float,
     finding: Finding,
 ) -> None:
-    mlflow = Mlflow(settings.mlflow_url)
+    mlflow = Mlflow(settings.mlflow_url, os.environ)
     finding.phase, finding.attempts, finding.reason = job.phase, job.attempt, job.reason
     key = mlflow.run(job.run_id).tags[records.SUBMISSION_KEY]
     finding.runs = len(mlflow.search_runs(mlflow.experiments(), f"tags.`{records.SUBMISSION_KEY}` = '{key}'"))

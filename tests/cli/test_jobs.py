@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +115,7 @@ def _submitted(mlflow_url: str, cluster: str, name: str, phase: str, logs: dict[
         records.REASON: f"{name} is {phase}",
         records.SUBMITTED_MS: str(int(time.time() * 1000)),
     }
-    mlflow = Mlflow(mlflow_url)
+    mlflow = Mlflow(mlflow_url, os.environ)
     try:
         run = mlflow.create_run(mlflow.experiment_id("default"), name, tags)
         for source, text in logs.items():
@@ -132,6 +134,33 @@ def test_jobs_of_an_empty_cluster_tells_what_to_do(cluster: str) -> None:
     assert (result.exit_code, result.stdout.splitlines()[0][:8]) == (0, "No jobs.")
     assert json.loads(_invoke("jobs", "--json").stdout) == []
     assert _invoke("job").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "verb", [["jobs"], ["services"], ["cancel", "digits", "--yes"], ["logs"]], ids=" ".join
+)
+def test_verb_that_mlflow_does_not_let_in_exits_2_and_says_what_to_set(
+    verb: list[str], cluster: str, production_mlflow: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in production_mlflow.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter2")
+    result = _invoke(*verb)
+    assert (result.exit_code, result.stdout) == (2, "")
+    message, hint = result.stderr.splitlines()
+    url = production_mlflow["MLFLOW_TRACKING_URI"]
+    assert message == f"MLflow at {url} does not let in user journeyman (401)"
+    assert hint.startswith("Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+
+
+def test_address_with_a_password_in_it_is_refused_and_not_shown(
+    cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:hunter2@127.0.0.1:5000")
+    result = _invoke("jobs")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[0] == "MLFLOW_TRACKING_URI holds a name or a password"
+    assert "hunter2" not in result.stderr
 
 
 def test_jobs_lists_newest_first_in_words_and_in_json(mlflow_url: str, cluster: str) -> None:
@@ -167,7 +196,7 @@ def test_cancel_without_a_terminal_needs_yes_and_then_orders_it(mlflow_url: str,
     refused = _invoke("cancel", "digits")
     assert refused.exit_code == 2
     assert "--yes" in refused.stderr
-    mlflow = Mlflow(mlflow_url)
+    mlflow = Mlflow(mlflow_url, os.environ)
     try:
         assert records.CANCEL_MS not in mlflow.run(run_id).tags
         assert _invoke("cancel", "digits", "--yes").exit_code == 0
@@ -182,7 +211,7 @@ def test_failed_job_shows_the_last_words_of_the_rank_that_failed_first_and_what_
     run_id = _submitted(mlflow_url, cluster, "digits", "failed", {"rank-0": "zero\n", "rank-1": "one\n"})
     raised = Outcome(cause=Cause.USER, message="ValueError: no", rank=1, detail="Traceback …\nValueError: no")
     died = Outcome(cause=Cause.MACHINE, message="killed", rank=1)
-    mlflow = Mlflow(mlflow_url)
+    mlflow = Mlflow(mlflow_url, os.environ)
     mlflow.set_tags(run_id, {records.ATTEMPT: "1", f"{records.OUTCOME}.1": raised.to_json()})
     shown = _invoke("job", "digits").stdout
     assert "rank 1 | ValueError: no" in shown

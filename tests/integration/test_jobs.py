@@ -44,7 +44,7 @@ def client(stack: Settings) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def mlflow(stack: Settings) -> Iterator[Mlflow]:
-    mlflow = Mlflow(stack.mlflow_url)
+    mlflow = Mlflow(stack.mlflow_url, os.environ)
     yield mlflow
     mlflow.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -58,7 +59,7 @@ def eventually(look: Callable[[], Run], wanted: Callable[[Run], bool]) -> Run:
 
 @pytest.mark.filterwarnings("ignore")  # MLflow's and torch's own, while they export.
 def test_service_follows_its_alias_without_losing_a_request(stack: Settings, tmp_path: Path) -> None:
-    mlflow, ray = Mlflow(stack.mlflow_url), Ray(stack.ray_url, stack.ray_token)
+    mlflow, ray = Mlflow(stack.mlflow_url, os.environ), Ray(stack.ray_url, stack.ray_token)
     client = MlflowClient(tracking_uri=stack.mlflow_url, registry_uri=stack.mlflow_url)
     trained = [
         publish(client, 4, tmp_path / "1", "champion"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ THIRD = FIRST.model_copy(update={"allow_pickle": True})
 
 @pytest.fixture
 def mlflow(mlflow_url: str) -> Iterator[Mlflow]:
-    client = Mlflow(mlflow_url)
+    client = Mlflow(mlflow_url, os.environ)
     yield client
     client.close()
 

@@ -31,6 +31,9 @@ from journeyman.tracking.registry import log_package, register, registered_versi
 
 torch.set_num_threads(1)
 
+# MLflow on SQLite, and on PostgreSQL and S3 behind a password.
+each_server = pytest.mark.parametrize("mlflow_url", ["sqlite", "production"], indirect=True)
+
 Pair = namedtuple("Pair", "mean spread")
 
 
@@ -365,6 +368,7 @@ def new_run(client: MlflowClient) -> str:
     return str(run.info.run_id)
 
 
+@each_server
 def test_log_package_shows_the_verified_folder_as_a_model_of_the_run(
     client: MlflowClient, mlflow_url: str, package: Package, tmp_path: Path
 ) -> None:
@@ -396,6 +400,7 @@ def test_log_package_for_a_run_that_does_not_exist_is_a_publish_error(
         log_package(client, package, "0123", "digits")
 
 
+@each_server
 def test_register_makes_one_version_per_run_however_often_it_is_called(
     client: MlflowClient, package: Package
 ) -> None:

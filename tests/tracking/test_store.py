@@ -15,7 +15,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import httpx
 import pytest
 
 from journeyman.errors import UsageError
@@ -24,11 +23,15 @@ from journeyman.tracking.records import Run
 from journeyman.tracking.store import Job, flush
 
 TIMEOUT_S = 60
+_CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+
+# MLflow on SQLite, and on PostgreSQL and S3 behind a password.
+each_server = pytest.mark.parametrize("mlflow_url", ["sqlite", "production"], indirect=True)
 
 
 @pytest.fixture(scope="module")
 def mlflow(mlflow_url: str) -> Iterator[Mlflow]:
-    client = Mlflow(mlflow_url)
+    client = Mlflow(mlflow_url, os.environ)
     yield client
     client.close()
 
@@ -60,6 +63,7 @@ class Scripts:
         path = self._folder / f"script-{attempt}-{rank}.py"
         path.write_text(script)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "JOURNEYMAN_"))}
+        environment |= {k: os.environ[k] for k in _CREDENTIALS if k in os.environ}
         environment |= {"MLFLOW_TRACKING_URI": url, "MLFLOW_DISABLE_TELEMETRY": "true"}
         if run is not None:
             environment |= {
@@ -220,6 +224,7 @@ mlflow.log_metric("last", 1)
 """
 
 
+@each_server
 def test_two_ranks_in_every_way_log_one_run(mlflow: Mlflow, mlflow_url: str, scripts: Scripts) -> None:
     run, foreign = new_job(mlflow, "everything"), new_job(mlflow, "foreign")
     experiments = mlflow.experiments()
@@ -259,8 +264,8 @@ def test_two_ranks_in_every_way_log_one_run(mlflow: Mlflow, mlflow_url: str, scr
     assert step == 0
     assert math.isnan(value)
     assert set(mlflow.artifacts(run.run_id)) == {"rank-0.txt", "rank-1.txt"}
-    answer = httpx.get(f"{mlflow_url}/api/2.0/mlflow/runs/get", params={"run_id": run.run_id})
-    assert len(answer.json()["run"]["outputs"]["model_outputs"]) == 2
+    body = mlflow._get("runs/get", {"run_id": run.run_id})["run"]
+    assert len(body["outputs"]["model_outputs"]) == 2
 
     repeated = "metric 'unstepped' was logged again at step 0 and the first value was kept; pass step="
     assert said.count(repeated) == 1
@@ -283,6 +288,7 @@ mlflow.log_metric("final", attempt)
 """
 
 
+@each_server
 def test_resumed_attempt_adds_only_what_is_new(mlflow: Mlflow, mlflow_url: str, scripts: Scripts) -> None:
     run = new_job(mlflow, "resumed")
     finish(scripts.start(ATTEMPT, mlflow_url, run, attempt=1))
@@ -320,6 +326,7 @@ assert mlflow.get_run(run_id).data.metrics["after"] == 1
 """
 
 
+@each_server
 def test_more_than_one_request_carries_and_what_mlflow_refuses(
     mlflow: Mlflow, mlflow_url: str, scripts: Scripts
 ) -> None:
