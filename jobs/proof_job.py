@@ -2,8 +2,8 @@
 
     python -m journeyman.jobs.proof_job <mlflow url> <storage>
 
-Of each node: Python, the packages Journeyman needs, whether MLflow lets it in, and whether what one node writes
-to the storage another can read.
+Of each node: Python, the packages Journeyman needs, whether MLflow lets it in, and whether what one node
+writes to the storage another can read.
 """
 
 from __future__ import annotations

@@ -74,11 +74,14 @@ def mlflow(production_mlflow: Mapping[str, str]) -> Iterator[Mlflow]:
 def settings(mlflow: Mlflow, tmp_path: Path) -> Settings:
     return Settings(
         home=tmp_path,
+        context="",
+        attached=False,
         cluster=f"cluster-{tmp_path.name}",
         mlflow_url=mlflow.url,
         ray_url="http://127.0.0.1:9",
         ray_token=None,
         serve_url="",
+        storage=str(tmp_path / "runs"),
     )
 
 
@@ -88,7 +91,7 @@ def submitted(mlflow: Mlflow, settings: Settings, folder: Path, name: str, proje
     (folder / "train.yaml").write_text(
         f"kind: train\nname: {name}\nproject: {project}\nentrypoint: train:loop\nconfig: {{lr: 0.1}}\n"
     )
-    order = read_order(folder / "train.yaml", (), settings.home)
+    order = read_order(folder / "train.yaml", (), settings.home, settings.storage)
     return submit(order, mlflow, settings, key=name).run_id
 
 
@@ -104,7 +107,7 @@ def test_job_goes_its_way_and_its_records_hold_no_password(
         monkeypatch.setenv(name, value)
     run_id = submitted(mlflow, settings, tmp_path / "code", "digits", "turns")
     seen = [mlflow.run(run_id).phase]
-    controls = [JobController(mlflow, ray, settings, f"control-{number}") for number in (1, 2)]
+    controls = [JobController(mlflow, ray, settings, f"control-{number}", None) for number in (1, 2)]
     for turn in range(4):
         controls[turn % 2].step(time.time())
         seen.append(mlflow.run(run_id).phase)
@@ -135,7 +138,7 @@ def test_run_that_control_may_not_write_to_holds_up_no_other(
     closed = submitted(mlflow, settings, tmp_path / "closed", "closed", "of-the-admin")
     with closing(Mlflow(mlflow.url, who)) as restricted:
         open_to_it = submitted(restricted, settings, tmp_path / "open", "open", "of-its-own")
-        control = JobController(restricted, ray, settings, "control-1")
+        control = JobController(restricted, ray, settings, "control-1", None)
         with pytest.raises(DeniedError, match=f"does not allow user {name}"):
             control.step(time.time())
         control.close()
@@ -162,13 +165,14 @@ def test_control_with_a_wrong_password_says_so_once_and_goes_on_when_it_is_put_r
     stop = threading.Event()
 
     with closing(Mlflow(mlflow.url, {})) as outsider:
-        control = JobController(outsider, ray, settings, "control-1")
+        control = JobController(outsider, ray, settings, "control-1", None)
 
-        def step(now: float) -> bool:
+        def turn() -> float:
             turns.release()
-            return control.step(now)
+            control.step(time.time())
+            return 0.05
 
-        loop = threading.Thread(target=run_loop, args=("jobs", step, stop, Heartbeat(tmp_path / "beat")))
+        loop = threading.Thread(target=run_loop, args=("jobs", turn, stop, Heartbeat(tmp_path / "beat", 1)))
         loop.start()
         for _ in range(3):
             assert turns.acquire(timeout=LIMIT_S)

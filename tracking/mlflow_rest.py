@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import posixpath
 import time
@@ -116,7 +117,9 @@ class Mlflow:
     def _mark_as_training(self, experiment_id: str) -> None:
         """MLflow's page shows an experiment of no kind as one of prompts and traces."""
         tag = {"key": "mlflow.experimentKind", "value": "custom_model_development"}
-        self._post("experiments/set-experiment-tag", {"experiment_id": experiment_id} | tag)
+        # Of two that mark it at once MLflow refuses one: marked it is.
+        with contextlib.suppress(RefusedError):
+            self._post("experiments/set-experiment-tag", {"experiment_id": experiment_id} | tag)
 
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Run:
         body = {

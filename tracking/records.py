@@ -57,8 +57,14 @@ GIT_DIRTY = "journeyman.git_dirty"
 CLAIM_PARAM = "attempt"
 """Params are write-once in MLflow: the claimant whose `attempt.<n>` was stored owns attempt n."""
 
+BEAT = "journeyman.beat"
+"""Of the control that is in control: `<term> <count> <milliseconds>`, another one every few seconds."""
+TERM_PARAM = "term"
+"""The claimant whose `term.<n>` was stored, of the highest n there is, is in control of the cluster."""
+
 JOB = "job"
 SERVICE = "service"
+CONTROL = "control"
 
 ENDED_STATUSES = ("FINISHED", "FAILED", "KILLED")
 MAX_TAG_CHARACTERS = 8000

@@ -109,9 +109,7 @@ def _prove(ray: Ray, target: Target, report: Report) -> list[Node]:
     """What a job finds on each node. Raises StackError where it does not come to its end."""
     archive = own_archive()
     ray.keep_package(archive)
-    report(
-        "cluster", f"has this Journeyman, {len(archive.content) / 1024:.0f} KiB; looks at each of its nodes"
-    )
+    report("cluster", f"has this Journeyman, {len(archive.content) / 1024:.0f} KiB; a job looks at each node")
     submission_id = f"journeyman-proof-{uuid.uuid4().hex[:12]}"
     entrypoint = f"python -m journeyman.jobs.proof_job {target.mlflow_url} '{target.storage}'"
     ray.submit(submission_id, entrypoint, {"py_modules": [package_uri(archive.package)]}, {})

@@ -1,7 +1,7 @@
 """The control process: the job loop and the service loop, each in a thread of its own, over HTTP alone.
 
 A burst of jobs never delays a service, nor the reverse. Killed at any point, it rebuilds what it must know
-from MLflow and Ray.
+from MLflow and Ray. Of several controls of a cluster one acts, the holder of the lease; the others stand by.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -22,65 +21,111 @@ from journeyman.cluster.settings import load_settings
 from journeyman.errors import DeniedError, JourneymanError, UnreachableError
 from journeyman.jobs.controller import JobController
 from journeyman.serve.controller import ServiceController
+from journeyman.tracking.claimant import this_process
+from journeyman.tracking.lease import Lease, clock
 from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.terms import BEAT_S
 
 _logger = logging.getLogger("journeyman.control")
 _BUSY_TURN_S = 0.5
 _CALM_TURN_S = 1.0
 _AWAY_TURN_S = 2.0
+_STANDBY_TURN_S = 0.1
+"""Asks nobody but the lease's own thread."""
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     settings = load_settings(os.environ)
-    stop = threading.Event()
+    stop, let_go = threading.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    claimant = f"control-{socket.gethostname()}-{os.getpid()}-{int(time.time())}"
+    claimant = this_process("control")
     mlflow, ray = Mlflow(settings.mlflow_url, os.environ), Ray(settings.ray_url, settings.ray_token)
     package = own_archive() if settings.attached else None
-    jobs = JobController(mlflow, ray, settings, claimant, package)
-    services = ServiceController(mlflow, ray, settings, package)
-    beat = Heartbeat(control_heartbeat_file(settings.home))
+    lease = Lease(mlflow, settings.cluster, claimant, clock)
+    jobs = Duty(lease, lambda: JobController(mlflow, ray, settings, claimant.name, package))
+    services = Duty(lease, lambda: ServiceController(mlflow, ray, settings, package))
+
+    def lease_turn() -> float:
+        lease.turn()
+        return BEAT_S
+
+    loops = [("jobs", jobs.turn, stop), ("services", services.turn, stop), ("lease", lease_turn, let_go)]
+    beat = Heartbeat(control_heartbeat_file(settings.home), len(loops))
     _logger.info("control of cluster %s: MLflow %s, Ray %s", settings.cluster, mlflow.url, ray.url)
-    loops = [
-        threading.Thread(target=run_loop, args=(name, step, stop, beat), name=name)
-        for name, step in (("jobs", jobs.step), ("services", services.step))
+    threads = [
+        threading.Thread(target=run_loop, args=(name, turn, until, beat), name=name)
+        for name, turn, until in loops
     ]
-    for loop in loops:
-        loop.start()
-    for loop in loops:
-        loop.join()
+    for thread in threads:
+        thread.start()
+    # The lease is held until the last turn of the others is over.
+    for thread in threads[:-1]:
+        thread.join()
     jobs.close()
     services.close()
+    let_go.set()
+    threads[-1].join()
+    try:
+        lease.release()
+    except JourneymanError as error:
+        _logger.warning("the lease could not be let go, it runs out by itself: %s", error.message)
+
+
+class Duty:
+    """What one controller does while this control holds the lease; made anew for each term.
+
+    Between two terms another control may have acted: what a controller sent then is not what there is.
+    """
+
+    def __init__(self, lease: Lease, make: Callable[[], JobController | ServiceController]) -> None:
+        self._lease = lease
+        self._make = make
+        self._term: tuple[str, int] | None = None
+        self._controller: JobController | ServiceController | None = None
+
+    def turn(self) -> float:
+        """One turn, if it is ours to act; in how many seconds the next is due."""
+        term = self._lease.term()
+        if term != self._term:
+            self.close()
+            self._term, self._controller = term, None if term is None else self._make()
+        if self._controller is None:
+            return _STANDBY_TURN_S
+        return _BUSY_TURN_S if self._controller.step(time.time()) else _CALM_TURN_S
+
+    def close(self) -> None:
+        if self._controller is not None:
+            self._controller.close()
 
 
 class Heartbeat:
-    """Tells that both loops turn: the file is as old as the older of their last turns."""
+    """Tells that all loops turn, standing by or not: the file is as old as the oldest of their last turns."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, loops: int) -> None:
         self._path = path
+        self._loops = loops
         self._turns: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def turned(self, loop: str, now: float) -> None:
         with self._lock:
             self._turns[loop] = now
-            if len(self._turns) == 2:
+            if len(self._turns) == self._loops:
                 self._path.touch()
                 oldest = min(self._turns.values())
                 os.utime(self._path, (oldest, oldest))
 
 
-def run_loop(name: str, step: Callable[[float], bool], stop: threading.Event, beat: Heartbeat) -> None:
+def run_loop(name: str, turn: Callable[[], float], stop: threading.Event, beat: Heartbeat) -> None:
     trouble: type[JourneymanError] | None = None
     while not stop.is_set():
         began = time.time()
         turn_s = _CALM_TURN_S
         try:
-            if step(began):
-                turn_s = _BUSY_TURN_S
+            turn_s = turn()
             if trouble is not None:
                 _logger.info("%s: goes on", name)
             trouble = None

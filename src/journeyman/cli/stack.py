@@ -136,9 +136,7 @@ def down(yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask.")) -> 
     if status.attached:
         confirm("Stop control of this cluster? Its jobs and services run on.", yes=yes)
         stop(home)
-        say(
-            "Stopped control. The cluster and what runs on it are left alone: `journeyman up` goes on with it."
-        )
+        say("Stopped control. What runs on the cluster runs on: `journeyman up` takes it up again.")
         return
     confirm("Stop the stack with the jobs and services in it?", yes=yes)
     ended = stop(home)
