@@ -25,7 +25,8 @@ from mlflow import MlflowClient
 from person import LIMIT_S, POLL_S, ROOT, Person, person_with_empty_home, say
 
 from journeyman.cluster.processes import mark_of, owned_processes
-from journeyman.tracking.packages import save_package
+from journeyman.tracking.packages import EXPORTED, graph_bytes, save_package
+from journeyman.tracking.records import GRAPH_BYTES
 from journeyman.tracking.registry import log_package, register
 
 BODY = json.dumps({"inputs": [[1.0, 2.0, 3.0, 4.0]]}).encode()
@@ -106,9 +107,9 @@ class Registry:
         run_id = self.client.create_run("0").info.run_id
         with tempfile.TemporaryDirectory() as folder:
             package = save_package(model, torch.rand(2, 4), Path(folder) / "model")
-            version = register(
-                self.client, log_package(self.client, package, run_id, name), name, run_id, {}, alias
-            )
+            tags = {GRAPH_BYTES: str(graph_bytes(package.path / EXPORTED))}
+            model_id = log_package(self.client, package, run_id, name)
+            version = register(self.client, model_id, name, run_id, tags, alias)
         self.client.set_terminated(run_id)
         return version
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from journeyman.jobs.publication import STORAGE, Publication
 from journeyman.jobs.spec import Publish, TrainSpec
 from journeyman.tracking import store
 from journeyman.tracking.mlflow_rest import Mlflow, job_client
-from journeyman.tracking.packages import Example, save_package, save_weights
+from journeyman.tracking.packages import EXPORTED, Example, graph_bytes, save_package, save_weights
 from journeyman.tracking.records import (
     CLAIM_PARAM,
     CLUSTER,
     DATA_DIGESTS,
     GIT_COMMIT,
     GIT_DIRTY,
+    GRAPH_BYTES,
     MODEL_VERSION,
     NAME,
     PUBLICATION,
@@ -64,12 +66,13 @@ def publish(model: Any, example: Example, alias: str | None = None) -> str | Non
     store.flush(_FLUSH_S)
     try:
         if registered_version(client, order.model, run_id):
-            return _register(rest, client, run, order, model_id="")
+            return _register(rest, client, run, order, "", {})
         _store_weights(model, weights)
         with tempfile.TemporaryDirectory() as scratch:
             package = save_package(model, example, Path(scratch) / "model")
+            told = {GRAPH_BYTES: str(graph_bytes(package.path / EXPORTED))}
             model_id = log_package(client, package, run_id, "model")
-        return _register(rest, client, run, order, model_id, weights)
+        return _register(rest, client, run, order, model_id, told, weights)
     except PublishError as error:
         _not_registered(rest, run, order, error, weights)
         return None
@@ -95,7 +98,7 @@ def publish_logged(run_id: str) -> None:
                 "the training code published nothing",
                 "Call journeyman.publish(model, example) at its end, or mlflow.<flavor>.log_model(…).",
             )
-        _register(rest, client, run, order, logged[0].model_id)
+        _register(rest, client, run, order, logged[0].model_id, {})
     except PublishError as error:
         _not_registered(rest, run, order, error, weights="")
 
@@ -112,10 +115,17 @@ def lineage(run: Run) -> dict[str, str]:
 
 
 def _register(
-    rest: Mlflow, client: MlflowClient, run: Run, order: Publish, model_id: str, weights: str = ""
+    rest: Mlflow,
+    client: MlflowClient,
+    run: Run,
+    order: Publish,
+    model_id: str,
+    told: Mapping[str, str],
+    weights: str = "",
 ) -> str:
     """`model_id` says nothing where the run has a version already: that one stands."""
-    version = register(client, model_id, order.model, run.run_id, lineage(run), order.alias)
+    tags = {**lineage(run), **told}
+    version = register(client, model_id, order.model, run.run_id, tags, order.alias)
     done = Publication(model=order.model, version=version, weights=weights)
     rest.set_tags(run.run_id, {PUBLICATION: done.to_json(), MODEL_VERSION: f"{order.model}/{version}"})
     _logger.info("published %s version %s", order.model, version)

@@ -40,6 +40,7 @@ from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import (
     CANDIDATE,
     CLUSTER,
+    GRAPH_BYTES,
     KIND,
     MODEL,
     MODEL_RUN,
@@ -162,16 +163,17 @@ class ServiceController:
             if not undeploy:
                 decision = Decision(rollout=None, phase=Phase.UNHEALTHY, reason=trouble)
                 return Service(run, None, application, decision)
-        model, version, trouble = "", None, ""
+        model, version, graph_bytes, trouble = "", None, 0, ""
         if spec is not None and not undeploy:
             reference = model_reference(spec)
             model = reference.name
-            version, trouble = self._ordered(reference, rollout, aliases)
+            version, graph_bytes, trouble = self._ordered(reference, rollout, aliases)
         snapshot = Snapshot(
             rollout=rollout,
             model=model,
             version=version,
             trouble=trouble,
+            graph_bytes=graph_bytes,
             undeploy=undeploy,
             status=application.status if application else None,
             message=application.message if application else "",
@@ -192,8 +194,9 @@ class ServiceController:
 
     def _ordered(
         self, reference: ModelReference, rollout: Rollout | None, aliases: dict[str, dict[str, str]]
-    ) -> tuple[str | None, str]:
-        """The version that is ordered, or None and why that cannot be told."""
+    ) -> tuple[str | None, int, str]:
+        """The version that is ordered and the size of its graph, or None and why that cannot be told."""
+        graph_bytes = 0
         try:
             version = reference.version
             if reference.alias is not None:
@@ -201,13 +204,15 @@ class ServiceController:
                     aliases[reference.name] = self._mlflow.aliases(reference.name)
                 version = aliases[reference.name].get(reference.alias)
                 if version is None:
-                    return None, f"model {reference.name} has no alias {reference.alias}"
+                    return None, 0, f"model {reference.name} has no alias {reference.alias}"
             known = (rollout.serving, rollout.candidate, rollout.refused) if rollout else ()
             if version not in known:
-                self._mlflow.model_version(reference.name, str(version))
+                found = self._mlflow.model_version(reference.name, str(version))
+                tags = {tag["key"]: tag["value"] for tag in found.get("tags", ())}
+                graph_bytes = int(tags.get(GRAPH_BYTES, 0))
         except (NotFoundError, RefusedError) as error:
-            return None, error.message
-        return version, ""
+            return None, 0, error.message
+        return version, graph_bytes, ""
 
     # -- act -----------------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,12 +28,8 @@ from journeyman.errors import JourneymanError, described
 from journeyman.serve.protocols.errors import RequestError
 from journeyman.serve.protocols.invocations import Inputs, parse, render
 from journeyman.serve.signature import OUTPUT, Signature, read_signature
-from journeyman.tracking.packages import EXPORTED, named_outputs
-
-IN_PLACE_GRAPH_BYTES = 128 * 1024
-"""Python reads an exported program's graph, for about 3 s a MiB, and meanwhile each operation of the version
-that serves waits for the interpreter, up to 5 ms: one of 800 layers was seen to answer after 5.8 s."""
-_GRAPH = "/models/model.json"
+from journeyman.serve.swap import why_graph_needs_replicas
+from journeyman.tracking.packages import EXPORTED, graph_bytes, named_outputs
 
 Outputs = Any
 """Arrays by output name; for a pyfunc that answers with something else (a DataFrame, a list), that."""
@@ -133,15 +128,7 @@ def why_new_replicas(folder: Path) -> str:
     exported = _is_exported(folder, metadata)
     if _own_python(metadata, exported):
         return "brings Python of its own"
-    graph_bytes = _graph_bytes(folder / EXPORTED) if exported else 0
-    if graph_bytes > IN_PLACE_GRAPH_BYTES:
-        return f"has a graph of {graph_bytes / 1024:.0f} KiB, which would hold up answers while it is read,"
-    return ""
-
-
-def _graph_bytes(program: Path) -> int:
-    with zipfile.ZipFile(program) as archive:
-        return sum(member.file_size for member in archive.infolist() if member.filename.endswith(_GRAPH))
+    return why_graph_needs_replicas(graph_bytes(folder / EXPORTED)) if exported else ""
 
 
 def check_memory(folder: Path, available_bytes: int) -> None:

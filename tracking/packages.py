@@ -14,6 +14,7 @@ import inspect
 import itertools
 import os
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ OUTPUT = "output"
 """The name of a lone output tensor that its model gives no name."""
 EXPORTED = Path("data") / "model.pt2"
 """Where MLflow keeps an exported program inside a model folder."""
+_GRAPH = "/models/model.json"
+"""Where torch keeps the graph inside a program."""
 
 _VERIFIED_BATCH_SIZES = (1, 2, 5)
 _EXAMPLE_ROWS = 2
@@ -68,6 +71,12 @@ class Package:
     path: Path
     metadata: Model
     signature: ModelSignature
+
+
+def graph_bytes(program: Path) -> int:
+    """Size of the graph in an exported program: Python reads it, whatever the size of the weights."""
+    with zipfile.ZipFile(program) as archive:
+        return sum(member.file_size for member in archive.infolist() if member.filename.endswith(_GRAPH))
 
 
 # -- the weights ---------------------------------------------------------------------------------------

@@ -37,6 +37,9 @@ PUBLICATION = "journeyman.publication"
 DATA_DIGESTS = "journeyman.data_digests"
 """Digest of each path under `data`, JSON by name."""
 
+GRAPH_BYTES = "journeyman.graph_bytes"
+"""Of a version: the size of its program's graph, which tells how long loading it holds up a process."""
+
 UNDEPLOY_MS = "journeyman.undeploy_requested_ms"
 SERVING = "journeyman.serving_version"
 CANDIDATE = "journeyman.candidate_version"

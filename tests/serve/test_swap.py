@@ -12,6 +12,7 @@ from journeyman.serve import swap
 from journeyman.serve.phases import Phase
 from journeyman.serve.swap import (
     FAILED,
+    IN_PLACE_GRAPH_BYTES,
     LOAD_LIMIT_S,
     NEW_REPLICAS,
     READY,
@@ -69,12 +70,14 @@ def seen(
     status: str | None = "RUNNING",
     message: str = "",
     answers: bool = True,
+    graph_bytes: int = 0,
 ) -> Snapshot:
     return Snapshot(
         rollout=rollout,
         model=model,
         version=version,
         trouble=trouble,
+        graph_bytes=graph_bytes,
         undeploy=undeploy,
         status=status,
         message=message,
@@ -208,6 +211,18 @@ def test_candidate_with_python_of_its_own_gets_new_replicas() -> None:
     assert (decision.rollout, decision.phase) == (SURGING, Phase.SWAPPING)
     assert decision.reason == "version 4 brings Python of its own and gets new replicas"
     assert (SURGING.target, SURGING.beside, SURGING.target_generation) == ("4", None, 2)
+
+
+def test_candidate_known_to_load_for_long_is_not_tried_in_place_at_all() -> None:
+    told = decide(seen(PROVEN, report(), version="4", graph_bytes=IN_PLACE_GRAPH_BYTES + 1))
+    assert told.rollout is not None
+    assert (told.rollout.surge, told.rollout.beside, told.rollout.target) == (True, None, "4")
+    assert told.reason == (
+        "version 4 has a graph of 128 KiB, which would hold up answers while it is read, "
+        "and gets new replicas"
+    )
+    small = decide(seen(PROVEN, report(), version="4", graph_bytes=IN_PLACE_GRAPH_BYTES)).rollout
+    assert small is not None and not small.surge
 
 
 def test_surge_ends_when_only_new_replicas_answer() -> None:
