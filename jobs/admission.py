@@ -81,8 +81,8 @@ def _never(job: Candidate, capacity: Capacity) -> str:
     largest = max(totals, key=lambda total: total.get("CPU", 0), default={})
     shown = {key: amount for key, amount in largest.items() if key in job.gang[0]}
     return (
-        f"can never run: needs {_gang(job)}, and the cluster has {describe(_shown(capacity, job))}"
-        f" (largest node: {describe(shown)}); ask for fewer workers or smaller resources"
+        f"needs {_gang(job)}, and the cluster has {describe(_shown(capacity, job))}"
+        f" (largest node: {describe(shown)})"
     )
 
 

@@ -118,7 +118,9 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
     for job, admission in zip(queue, admit(candidates, capacity), strict=True):
         match admission.verdict:
             case Verdict.NEVER:
-                actions.append(Mark(job=job, phase=Phase.FAILED, reason=admission.reason))
+                # It fitted when it was submitted: a node is gone, and may come back.
+                reason = f"waits for nodes: {admission.reason}"
+                actions.append(Mark(job=job, phase=Phase.QUEUED, reason=reason))
             case Verdict.WAIT:
                 actions.append(Mark(job=job, phase=Phase.QUEUED, reason=admission.reason))
             case Verdict.START if job.run.tags[records.CODE_SHA256] not in snapshot.code_there:

@@ -31,6 +31,7 @@ from journeyman.tracking.mlflow_rest import Mlflow
 PROOF_LIMIT_S = 300.0
 _POLL_S = 0.5
 _LAST_LINES = 5
+_NO_RAY = "No module named 'ray'"
 
 
 def attach(
@@ -125,6 +126,11 @@ def _prove(ray: Ray, target: Target, report: Report) -> list[Node]:
     output = ray.job_output(submission_id)
     nodes = read_output(output)
     if nodes is None:
+        if _NO_RAY in output:
+            raise UsageError(
+                f"`python` on the head of {ray.url} is not the Python that Ray runs in",
+                "Start Ray with its environment activated: its jobs are started with `python` from the PATH.",
+            )
         last = output.strip().splitlines()[-_LAST_LINES:] or [job.message]
         raise StackError(
             f"a job that looks at the nodes of {ray.url} failed", "Its last words:\n" + "\n".join(last)

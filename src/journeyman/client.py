@@ -175,6 +175,9 @@ class Client:
         capacity = self._ray.capacity(self.settings.growth, self._ray.applications())
         new = Candidate(run_id="", name=order.spec.name, gang=gang(order.spec))
         admission = admit([new], capacity)[0]
+        if admission.verdict is Verdict.NEVER:
+            reason = f"can never run: {admission.reason}; ask for fewer workers or smaller resources"
+            return Verdict.NEVER, reason
         if admission.verdict is Verdict.START and waiting:
             last = waiting[-1]
             return Verdict.WAIT, f"waits behind job {last.name} ({last.run_id[:8]})"

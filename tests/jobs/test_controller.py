@@ -50,12 +50,16 @@ def ray_job(status: str, message: str = "") -> RayJob:
 
 
 def act(
-    jobs: list[Job], ray_jobs: Mapping[str, RayJob] | None = None, free: float = 8, code: bool = True
+    jobs: list[Job],
+    ray_jobs: Mapping[str, RayJob] | None = None,
+    free: float = 8,
+    code: bool = True,
+    total: float = 8,
 ) -> list[Action]:
     snapshot = Snapshot(
         jobs=jobs,
         ray_jobs=ray_jobs or {},
-        capacity=Capacity(nodes=(Node(total={"CPU": 8.0}, free={"CPU": free}),)),
+        capacity=Capacity(nodes=(Node(total={"CPU": total}, free={"CPU": free}),)),
         code_there=frozenset({"c0de"} if code else ()),
     )
     return decide(snapshot, NOW)
@@ -77,6 +81,19 @@ def test_queued_job_without_room_waits_with_its_reason() -> None:
     [mark] = act([job(Phase.QUEUED)], free=1)
     assert isinstance(mark, Mark)
     assert (mark.phase, mark.reason) == (Phase.QUEUED, "waits: needs 2 × 1 CPU, free are 1 CPU of 8 CPUs")
+
+
+def test_job_whose_node_is_gone_waits_for_it_and_holds_nobody_up() -> None:
+    """It fitted when it was submitted, and had an attempt that the death of the node ended."""
+    resuming = job(Phase.QUEUED, ATTEMPT="1")
+    spec = SPEC.model_copy(update={"workers": SPEC.workers.model_copy(update={"least": 1, "most": 1})})
+    small = Job(run=job(Phase.QUEUED, run_id="b" * 32).run, spec=spec)
+    wait, start = act([resuming, small], free=1, total=1)
+    assert isinstance(wait, Mark)
+    assert wait.phase is Phase.QUEUED
+    assert wait.reason == "waits for nodes: needs 2 × 1 CPU, and the cluster has 1 CPU (largest node: 1 CPU)"
+    assert isinstance(start, Start)
+    assert start.job is small
 
 
 def test_starting_job_keeps_its_place_until_its_workers_have_it() -> None:
