@@ -20,6 +20,9 @@ from journeyman.errors import DeniedError
 from journeyman.jobs.controller import JobController
 from journeyman.jobs.failures import Cause, Outcome
 from journeyman.jobs.submission import read_order, submit
+from journeyman.serve.controller import ServiceController
+from journeyman.serve.orders import create_service
+from journeyman.serve.spec import ServiceSpec
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_rest import Mlflow
 
@@ -51,6 +54,9 @@ class IdleRay(Ray):
     ) -> None:
         self.environments.append(runtime_env)
         self.tell(submission_id, "RUNNING")
+
+    def put_applications(self, config: Mapping[str, Any]) -> None:
+        pass
 
     def tell(self, submission_id: str, status: str) -> None:
         self.running[submission_id] = RayJob(
@@ -143,6 +149,27 @@ def test_run_that_control_may_not_write_to_holds_up_no_other(
             control.step(time.time())
         control.close()
     assert (mlflow.run(closed).phase, mlflow.run(open_to_it).phase) == ("queued", "starting")
+
+
+def test_service_that_control_may_not_write_to_holds_up_no_other(
+    mlflow: Mlflow, ray: IdleRay, settings: Settings
+) -> None:
+    name = "serves-its-own"
+    who = {"MLFLOW_TRACKING_USERNAME": name, "MLFLOW_TRACKING_PASSWORD": "and-to-no-other"}
+    mlflow._post("users/create", {"username": name, "password": who["MLFLOW_TRACKING_PASSWORD"]})
+    specs = [
+        ServiceSpec(name=each, project=f"service-{each}", model="models:/nobody@champion")
+        for each in ("closed", "open")
+    ]
+    closed = create_service(specs[0], mlflow, settings)
+    with closing(Mlflow(mlflow.url, who)) as restricted:
+        open_to_it = create_service(specs[1], restricted, settings)
+        control = ServiceController(restricted, ray, settings)
+        with pytest.raises(DeniedError, match=f"does not allow user {name}"):
+            control.step(time.time())
+        control.close()
+    assert mlflow.run(closed.run_id).reason == closed.reason
+    assert mlflow.run(open_to_it.run_id).reason != open_to_it.reason
 
 
 def test_control_with_a_wrong_password_says_so_once_and_goes_on_when_it_is_put_right(

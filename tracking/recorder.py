@@ -43,8 +43,12 @@ HISTORY_PAGE = 5000
 
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
 """The server has read the request and will say the same next time."""
-_REFUSED_BY_DATABASE = ("IntegrityError", "DataError")
-"""Part of the message where an entry names a model that is not there, or holds what a column does not."""
+_REFUSED_BY_DATABASE = ("/gkpj)", "/9h9h)")
+"""Part of the message where an entry names a model that is not there, or holds what a column does not.
+
+SQLAlchemy's codes of IntegrityError and DataError, on which its messages end: drivers have names of their
+own, such as psycopg.errors.ForeignKeyViolation.
+"""
 _DOUBTFUL = ("BAD_REQUEST", "INTERNAL_ERROR")
 """MLflow says these of a bad entry, and also of a database that fails over."""
 _DOUBTS = 8
