@@ -26,7 +26,7 @@ from journeyman.cli.output import (
 from journeyman.errors import JourneymanError, StackDownError
 
 if TYPE_CHECKING:
-    from journeyman.client import Client, Service
+    from journeyman.client import Client, Control, Service
     from journeyman.cluster.settings import Settings
     from journeyman.cluster.stack import StackStatus
 
@@ -97,20 +97,25 @@ def status(
     settings = None if local else load_settings(os.environ)
     jobs: Counter[str] = Counter()
     services: list[Service] = []
+    control: Control | None = None
     trouble: JourneymanError | None = None
     try:
-        jobs, services = _work(connect(context))
+        client = connect(context)
+        control = client.control()
+        jobs, services = _work(client)
     except JourneymanError as error:
         trouble = error
     if as_json:
         print_json(
             asdict(stack)
+            | {"control": asdict(control) if control else None}
             | {"jobs": dict(jobs), "services": [asdict(service) for service in services]}
             | {"trouble": trouble.message if trouble else None}
         )
     else:
         _print_stack(stack) if settings is None else _print_cluster(settings)
         if trouble is None:
+            _print_control(control)
             _print_work(jobs, services)
         elif not isinstance(trouble, StackDownError):
             complain(trouble.message, trouble.hint)
@@ -150,6 +155,14 @@ def _print_cluster(settings: Settings) -> None:
     print_fields(
         [("MLflow", settings.mlflow_url), ("Ray", settings.ray_url), ("Services", settings.serve_url)]
     )
+
+
+def _print_control(control: Control | None) -> None:
+    if control is None:
+        say("control: nobody")
+        return
+    heard = since(control.heard_ms, time.time() * 1000)
+    say(f"control: {control.name}, term {control.term}" + (f", heard from {heard} ago" if heard else ""))
 
 
 def _print_work(jobs: Counter[str], services: list[Service]) -> None:
