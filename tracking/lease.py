@@ -113,7 +113,8 @@ class Lease:
         tenure = self._tenure
         if self.term() is not None and tenure is not None:
             self._tenure = None
-            self._mlflow.set_tags(tenure.run_id, {BEAT: released(tenure.term)})
+            note = f"Nobody is in control of cluster {self._cluster}: {self._claimant.name} let go."
+            self._mlflow.set_tags(tenure.run_id, {BEAT: released(tenure.term), NOTE: note})
 
     def _observe(self, looked_s: float) -> Snapshot:
         ledgers = [read_ledger(run) for run in control_runs(self._mlflow, self._cluster)]

@@ -418,6 +418,7 @@ class Client:
 
     def control(self) -> Control | None:
         """The one that is in control of the cluster, or was last; None where none was, or it let go."""
+        # psutil, which comes with it, costs a listing more than its own search.
         from journeyman.tracking.claimant import name_of
         from journeyman.tracking.terms import current, heard_ms, read_ledger, released
 

@@ -1,0 +1,67 @@
+"""How control's loops follow the lease, and what its heartbeat tells."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from journeyman.control import Duty, Heartbeat
+from journeyman.jobs.controller import JobController
+from journeyman.tracking.lease import Lease
+
+
+class ToldLease(Lease):
+    """Held as it is told."""
+
+    def __init__(self) -> None:
+        self.held: tuple[str, int] | None = None
+
+    def term(self) -> tuple[str, int] | None:
+        return self.held
+
+
+class NotedController(JobController):
+    """Notes what becomes of it."""
+
+    def __init__(self, number: int, notes: list[str]) -> None:
+        self._number = number
+        self._notes = notes
+
+    def step(self, now: float) -> bool:
+        self._notes.append(f"{self._number} steps")
+        return False
+
+    def close(self) -> None:
+        self._notes.append(f"{self._number} closes")
+
+
+def test_controller_acts_in_a_term_alone_and_never_in_two() -> None:
+    lease, notes, made = ToldLease(), list[str](), list[NotedController]()
+
+    def make() -> NotedController:
+        made.append(NotedController(len(made) + 1, notes))
+        return made[-1]
+
+    duty = Duty(lease, make)
+    acted = []
+    for held in (None, ("a", 1), ("a", 1), None, None, ("a", 3), ("a", 4), ("b", 1)):
+        lease.held = held
+        acted.append(duty.turn() is not None)
+    assert acted == [False, True, True, False, False, True, True, True]
+    assert notes == [
+        *("1 steps", "1 steps", "1 closes"),
+        *("2 steps", "2 closes", "3 steps", "3 closes", "4 steps"),
+    ]
+
+
+def test_heartbeat_is_as_old_as_the_oldest_turn_and_waits_for_every_loop(tmp_path: Path) -> None:
+    file = tmp_path / "heartbeat"
+    beat = Heartbeat(file, 3)
+    beat.turned("jobs", 100)
+    beat.turned("services", 200)
+    beat.turned("jobs", 300)
+    assert not file.exists()
+    beat.turned("lease", 400)
+    assert os.stat(file).st_mtime == 200
+    beat.turned("services", 500)
+    assert os.stat(file).st_mtime == 300
