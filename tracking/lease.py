@@ -36,6 +36,7 @@ from journeyman.tracking.terms import (
     Snapshot,
     StandBy,
     Tenure,
+    beat,
     decide,
     read_ledger,
     released,
@@ -112,7 +113,8 @@ class Lease:
         tenure = self._tenure
         if self.term() is not None and tenure is not None:
             self._tenure = None
-            self._mlflow.set_tags(tenure.run_id, {BEAT: released(tenure.term)})
+            note = f"Nobody is in control of cluster {self._cluster}: {self._claimant.name} let go."
+            self._mlflow.set_tags(tenure.run_id, {BEAT: released(tenure.term), NOTE: note})
 
     def _observe(self, looked_s: float) -> Snapshot:
         ledgers = [read_ledger(run) for run in control_runs(self._mlflow, self._cluster)]
@@ -148,9 +150,8 @@ class Lease:
         """Whether it came while the term lasted: later, another may have claimed the next meanwhile."""
         self._beats += 1
         note = f"**{self._claimant.name}** is in control of cluster {self._cluster}, term {ledger.term}."
-        # The count makes a beat another one even if the wall clock, which is for people, is set back.
-        beat = f"{ledger.term} {self._beats} {int(time.time() * 1000)}"
-        self._mlflow.set_tags(ledger.run_id, {BEAT: beat, NOTE: note})
+        tags = {BEAT: beat(ledger.term, self._beats, int(time.time() * 1000)), NOTE: note}
+        self._mlflow.set_tags(ledger.run_id, tags)
         tenure = self._tenure
         if tenure is None or not tenure.lasts(self._clock()):
             return False

@@ -129,6 +129,27 @@ def read_ledger(run: Run) -> Ledger:
     )
 
 
+def current(ledgers: Sequence[Ledger]) -> Ledger | None:
+    """The ledger that counts."""
+    # One that is held comes first: whoever claimed in it has closed those that it saw.
+    return min(
+        (ledger for ledger in ledgers if ledger.holder != CLOSED),
+        key=lambda ledger: (ledger.term == 0, ledger.start_ms, ledger.run_id),
+        default=None,
+    )
+
+
+def beat(term: int, count: int, now_ms: int) -> str:
+    """The count makes it another one even if the wall clock, which is for people, is set back."""
+    return f"{term} {count} {now_ms}"
+
+
+def heard_ms(ledger: Ledger) -> int | None:
+    """When the holder said something last, by its own wall clock: for people to read, not to decide by."""
+    term, *rest = ledger.beat.split(" ")
+    return int(rest[1]) if term == str(ledger.term) and len(rest) == 2 else None
+
+
 def released(term: int) -> str:
     """The last beat of a holder that lets go."""
     return f"{term} released"
@@ -136,11 +157,9 @@ def released(term: int) -> str:
 
 def decide(snapshot: Snapshot, now: float) -> Decision:
     """What one control does about the control of its cluster."""
-    # One that is held comes first: whoever claimed in it has closed those that it saw.
-    open_ledgers = [ledger for ledger in snapshot.ledgers if ledger.holder != CLOSED]
-    if not open_ledgers:
+    ledger = current(snapshot.ledgers)
+    if ledger is None:
         return Begin(reason="there is no open ledger")
-    ledger = min(open_ledgers, key=lambda each: (each.term == 0, each.start_ms, each.run_id))
     tenure = snapshot.tenure
     if tenure is not None and tenure.of(ledger) and tenure.lasts(now):
         return Hold(ledger=ledger, reason=f"term {ledger.term} is ours")

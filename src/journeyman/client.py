@@ -108,6 +108,16 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """The control that acts, as the lease tells it."""
+
+    name: str
+    term: int
+    heard_ms: int | None
+    """When it said last that it is there; None in its first moments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a service answered."""
 
@@ -410,6 +420,21 @@ class Client:
             since_ms=run.start_ms,
             metrics=run.metrics,
         )
+
+    # -- control -------------------------------------------------------------------------------------
+
+    def control(self) -> Control | None:
+        """The one that is in control of the cluster, or was last; None where none was, or it let go."""
+        # psutil, which comes with it, costs a listing more than its own search.
+        from journeyman.tracking.claimant import name_of
+        from journeyman.tracking.terms import current, heard_ms, read_ledger, released
+
+        ledger = current(
+            [read_ledger(run) for run in self._runs(records.CONTROL, "attributes.status = 'RUNNING'")]
+        )
+        if ledger is None or ledger.term == 0 or ledger.beat == released(ledger.term):
+            return None
+        return Control(name=name_of(ledger.holder), term=ledger.term, heard_ms=heard_ms(ledger))
 
     # -- both ----------------------------------------------------------------------------------------
 

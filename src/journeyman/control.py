@@ -86,14 +86,14 @@ class Duty:
         self._term: tuple[str, int] | None = None
         self._controller: JobController | ServiceController | None = None
 
-    def turn(self) -> float:
-        """One turn, if it is ours to act; in how many seconds the next is due."""
+    def turn(self) -> float | None:
+        """One turn; in how many seconds the next is due. None where it is not ours to act."""
         term = self._lease.term()
         if term != self._term:
             self.close()
             self._term, self._controller = term, None if term is None else self._make()
         if self._controller is None:
-            return _STANDBY_TURN_S
+            return None
         return _BUSY_TURN_S if self._controller.step(time.time()) else _CALM_TURN_S
 
     def close(self) -> None:
@@ -119,16 +119,17 @@ class Heartbeat:
                 os.utime(self._path, (oldest, oldest))
 
 
-def run_loop(name: str, turn: Callable[[], float], stop: threading.Event, beat: Heartbeat) -> None:
+def run_loop(name: str, turn: Callable[[], float | None], stop: threading.Event, beat: Heartbeat) -> None:
     trouble: type[JourneymanError] | None = None
     while not stop.is_set():
         began = time.time()
         turn_s = _CALM_TURN_S
         try:
-            turn_s = turn()
-            if trouble is not None:
+            due_s = turn()
+            turn_s = _STANDBY_TURN_S if due_s is None else due_s
+            if trouble is not None and due_s is not None:
                 _logger.info("%s: goes on", name)
-            trouble = None
+                trouble = None
         except (UnreachableError, DeniedError) as error:
             if type(error) is not trouble:
                 _logger.warning("%s: %s", name, " ".join(str(error).splitlines()))

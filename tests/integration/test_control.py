@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -121,8 +122,16 @@ def test_of_two_controls_one_acts_and_the_other_takes_over(home: Path, tmp_path:
         assert_was_run_once_by(first, ended(client, waiting))
 
         # One that is asked to end lets go.
+        seen = client.control()
+        assert seen is not None and seen.heard_ms is not None
+        assert first.name in seen.name
+        assert (seen.term, abs(time.time() - seen.heard_ms / 1000) < 10) == (3, True)
+        program = Path(sys.executable).with_name("journeyman")
+        told = subprocess.run([program, "status"], capture_output=True, text=True, check=True).stdout
+        assert f"control: {seen.name}, term 3, heard from " in told
         first.signal(signal.SIGTERM)
         assert first.process.wait(timeout=LIMIT_S) == 0
+        assert client.control() is None
         controls.append(third := started(home, tmp_path / "third.log"))
         third.says("is in control, term 4:", first.name)
         (run,) = control_runs(mlflow, settings.cluster)

@@ -127,6 +127,8 @@ def test_control_that_lets_go_is_followed_at_once(mlflow: Mlflow, cluster: str) 
     assert first.term() is not None
     first.release()
     assert first.term() is None
+    (run,) = control_runs(mlflow, cluster)
+    assert run.tags[records.NOTE] == f"Nobody is in control of cluster {cluster}: first let go."
     second.turn()
     assert terms_of(mlflow, cluster) == {"term.1": "first", "term.2": "second"}
 

@@ -26,7 +26,7 @@ from journeyman.cli.output import (
 from journeyman.errors import JourneymanError, StackDownError, UsageError
 
 if TYPE_CHECKING:
-    from journeyman.client import Client, Service
+    from journeyman.client import Client, Control, Service
     from journeyman.cluster.settings import Settings
     from journeyman.cluster.stack import Endpoints, Report, StackStatus
 
@@ -160,14 +160,18 @@ def status(
     settings = None if local and not stack.attached else load_settings(os.environ)
     jobs: Counter[str] = Counter()
     services: list[Service] = []
+    control: Control | None = None
     trouble: JourneymanError | None = None
     try:
-        jobs, services = _work(connect(context))
+        client = connect(context)
+        control = client.control()
+        jobs, services = _work(client)
     except JourneymanError as error:
         trouble = error
     if as_json:
         print_json(
             asdict(stack)
+            | {"control": asdict(control) if control else None}
             | {"jobs": dict(jobs), "services": [asdict(service) for service in services]}
             | {"trouble": trouble.message if trouble else None}
         )
@@ -177,6 +181,7 @@ def status(
         if settings is not None:
             _print_cluster(settings)
         if trouble is None:
+            _print_control(control)
             _print_work(jobs, services)
         elif not isinstance(trouble, StackDownError):
             complain(trouble.message, trouble.hint)
@@ -223,6 +228,14 @@ def _print_cluster(settings: Settings) -> None:
             ("Storage", settings.storage or ""),
         ]
     )
+
+
+def _print_control(control: Control | None) -> None:
+    if control is None:
+        say("control: nobody")
+        return
+    heard = since(control.heard_ms, time.time() * 1000)
+    say(f"control: {control.name}, term {control.term}" + (f", heard from {heard} ago" if heard else ""))
 
 
 def _print_work(jobs: Counter[str], services: list[Service]) -> None:
