@@ -68,7 +68,7 @@ def describe(amounts: Amounts) -> str:
         if key == "memory":
             parts.append(f"{amount / 1024**3:.1f} GiB of memory")
         elif key.startswith("accelerator_type:"):
-            parts.append(f"an accelerator {key.partition(':')[2]}")
+            parts.append(f"{'an' if amount else 'no'} accelerator {key.partition(':')[2]}")
         else:
             parts.append(f"{amount:g} {key}" + ("s" if amount != 1 and key in _COUNTED else ""))
     return " and ".join(parts) or "nothing"

@@ -17,7 +17,7 @@ import orjson
 
 from journeyman.cluster.parts import DEFAULT_PORTS, Machine, mlflow_url, ray_url, serve_url
 from journeyman.cluster.ports import choose_ports
-from journeyman.cluster.settings import endpoints_file
+from journeyman.cluster.settings import endpoints_file, read_endpoints
 
 LEAST_LOGICAL_CPUS = 8
 """A laptop with two cores could otherwise not hold a service and a job of two workers side by side."""
@@ -65,10 +65,9 @@ class Plan:
 
 def read_plan(home: Path) -> Plan | None:
     """The plan of the stack there is or was last; None where there never was one."""
-    path = endpoints_file(home)
-    if not path.exists():
+    written = read_endpoints(home)
+    if not written:
         return None
-    written = orjson.loads(path.read_bytes())
     target = None
     if written.get("attached"):
         target = Target(

@@ -12,8 +12,8 @@ from journeyman.cluster.spec_file import Bytes, Spec
 class Resources(Spec):
     """Resources of one worker or one replica."""
 
-    cpus: float = Field(default=1, ge=0)
-    gpus: float = Field(default=0, ge=0)
+    cpus: float = Field(default=1, ge=0, allow_inf_nan=False)
+    gpus: float = Field(default=0, ge=0, allow_inf_nan=False)
     memory: Bytes | None = None
     accelerator: str | None = None
     """Ray's accelerator type of the node, such as H100."""
@@ -22,6 +22,8 @@ class Resources(Spec):
     def _consistent(self) -> Resources:
         if self.accelerator and not self.gpus:
             raise ValueError("an accelerator is named but no gpus; add `gpus: 1`")
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise ValueError(f"{self.gpus:g} gpus: a share of one is below 1, and more are whole")
         if not self.cpus and not self.gpus:
             raise ValueError("neither cpus nor gpus: nothing would be reserved")
         return self

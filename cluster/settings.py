@@ -76,6 +76,27 @@ def endpoints_file(home: Path) -> Path:
     return home / "endpoints.json"
 
 
+def read_endpoints(home: Path) -> dict[str, Any]:
+    """What is written there; nothing where there never was a stack. Raises UsageError."""
+    path = endpoints_file(home)
+    try:
+        written = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except NotADirectoryError:
+        raise UsageError(f"the home folder {home} is a file", "Name a folder in JOURNEYMAN_HOME.") from None
+    except ValueError:
+        written = None
+    ports = written.get("ports", {}) if isinstance(written, dict) else None
+    whole = isinstance(ports, dict) and all(isinstance(port, int) for port in ports.values())
+    if not whole or not isinstance(written.get("cluster"), str):
+        raise UsageError(
+            f"{path} cannot be read: it is damaged, or another version of Journeyman wrote it",
+            "Use that version, or move the file away: `journeyman up` then begins with an empty cluster.",
+        )
+    return dict(written)
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Of the context in force, unless the environment names another cluster.
 
@@ -84,9 +105,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     root = home_folder(environ)
     context = current_context(root)
     home = context_folder(root, context)
-    written: dict[str, Any] = {}
-    if endpoints_file(home).exists():
-        written = json.loads(endpoints_file(home).read_text())
+    written = read_endpoints(home)
     ray_url = environ.get("RAY_ADDRESS") or written.get("ray_url")
     if ray_url != written.get("ray_url"):
         # Another cluster: what was written down of this one does not hold there.
@@ -176,8 +195,14 @@ def read_secrets(home: Path) -> dict[str, str]:
             f"{path} can be read by others than its owner",
             f"Close it with `chmod 600 {path}`, then try again.",
         )
-    secrets: dict[str, str] = json.loads(path.read_text())
-    return secrets
+    try:
+        secrets: dict[str, str] = json.loads(path.read_text())
+        return dict(secrets)
+    except ValueError:
+        raise UsageError(
+            f"{path} cannot be read: it is damaged",
+            "Move it away, and set the secrets again with `journeyman secret set NAME`.",
+        ) from None
 
 
 def write_secret(home: Path, name: str, value: str | None) -> None:

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+)
 
 from journeyman.errors import SpecError
 
@@ -29,24 +37,41 @@ def parse_seconds(value: object) -> float:
 
 
 def parse_bytes(value: object) -> int:
-    """`512MiB`, `4GiB`, `4GB` as bytes."""
+    """`512MiB`, `4GiB`, `4GB` as bytes; a bare number is refused."""
     return int(_quantity(value, _BYTES, "a size such as 512MiB or 4GiB"))
 
 
 def _quantity(value: object, units: Mapping[str, float], kind: str) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        # A spec that was stored has its quantities as plain numbers of the base unit.
-        return value
     match = _QUANTITY.fullmatch(str(value))
     if match is None or match[2] not in units:
         raise ValueError(f"{value!r} is not {kind}")
-    return float(match[1]) * units[match[2]]
+    if (amount := float(match[1]) * units[match[2]]) <= 0:
+        raise ValueError(f"{value!r} is nothing; give {kind}")
+    return amount
 
 
-Seconds = Annotated[float, BeforeValidator(parse_seconds)]
-Bytes = Annotated[int, BeforeValidator(parse_bytes)]
+def _stored_or(parser: Callable[[object], float]) -> BeforeValidator:
+    def read(value: object, info: ValidationInfo) -> object:
+        # A spec that was stored has its quantities as plain numbers of the base unit.
+        return parser(value) if info.context is _WRITTEN or isinstance(value, str) else value
+
+    return BeforeValidator(read)
+
+
+_WRITTEN = object()
+"""The context of a spec that a person wrote, as against one that is read back from its record."""
+
+Seconds = Annotated[float, _stored_or(parse_seconds)]
+Bytes = Annotated[int, _stored_or(parse_bytes)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """Names become parts of URLs, of paths and of Kubernetes objects."""
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+_PATTERNS = {
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$": "lower-case letters, digits and dashes, at most 63",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "letters, digits and underscores, and begin with no digit",
+}
+"""What each pattern of a name asks for, in words."""
 
 
 class Range(BaseModel):
@@ -70,8 +95,13 @@ def _parse_range(value: object) -> object:
     least, most = int(match[1]), int(match[2] or match[1])
     if least > most:
         raise ValueError(f"{value!r} begins above its end; write {most}..{least}")
+    if most > MOST_COUNT:
+        raise ValueError(f"{value!r} is more than {MOST_COUNT:,}")
     return Range(least=least, most=most)
 
+
+MOST_COUNT = 10_000
+"""Beyond the largest clusters of Ray; a slip of the pen should not become a list of that length."""
 
 Count = Annotated[Range, BeforeValidator(_parse_range), PlainSerializer(str)]
 
@@ -79,7 +109,10 @@ Count = Annotated[Range, BeforeValidator(_parse_range), PlainSerializer(str)]
 class Spec(BaseModel):
     """Base of every spec: frozen, and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    # NaN and infinities in a config are numbers like others, and JSON of our own makes may hold them.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), ser_json_inf_nan="constants"
+    )
 
 
 AnySpec = TypeVar("AnySpec", bound=Spec)
@@ -93,7 +126,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if path.is_dir():
         raise SpecError(f"{path} is a folder", f"Name the spec file in it, such as {path / 'train.yaml'}.")
     try:
-        loaded = yaml.safe_load(path.read_text())
+        loaded = yaml.load(path.read_text(), _Loader)
     except FileNotFoundError:
         raise SpecError(f"there is no file {path}", "`journeyman init` writes a working example.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -101,10 +134,39 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise SpecError(f"{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        raise SpecError(f"{where}: not YAML: {_stumble(error)}", _hint(error)) from None
     if not isinstance(loaded, dict):
         raise SpecError(f"{path} holds no keys", "A spec begins with `kind: train` or `kind: service`.")
     return loaded
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as it is safe to read, but of two equal keys the second is refused and not taken."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for position, (key, _) in enumerate(node.value):
+            if isinstance(key, yaml.ScalarNode) and key.value in keys[:position] and key.value != "<<":
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value!r} is there twice", problem_mark=key.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _stumble(error: yaml.YAMLError) -> str:
+    """What YAML stumbled over, in one line."""
+    return str(getattr(error, "problem", None) or error).splitlines()[0]
+
+
+def _hint(error: yaml.YAMLError) -> str:
+    problem = _stumble(error)
+    if "\\t" in problem:
+        return "Indent with spaces: YAML takes no tabs."
+    if "mapping values are not allowed" in problem:
+        return "A value that holds a colon and a space goes in quotes."
+    if "<stream end>" in problem:
+        return "A bracket or a quote before it is not closed."
+    return ""
 
 
 def override(loaded: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
@@ -124,7 +186,10 @@ def override(loaded: dict[str, Any], assignments: Sequence[str]) -> dict[str, An
                 raise SpecError(f"--set {assignment}: {key} holds a value, not keys")
             level[key] = dict(child)
             level = level[key]
-        level[last] = yaml.safe_load(text)
+        try:
+            level[last] = yaml.load(text, _Loader)
+        except yaml.YAMLError as error:
+            raise SpecError(f"--set {assignment}: not YAML: {_stumble(error)}", _hint(error)) from None
     return result
 
 
@@ -136,31 +201,70 @@ def parse(model: type[AnySpec], loaded: Mapping[str, Any], source: str) -> AnySp
     kind = model.model_fields["kind"].default
     given = loaded.get("kind")
     if given != kind:
-        other = {"train": "journeyman submit", "service": "journeyman deploy"}
-        hint = f"Give it to `{other[given]}`." if given in other else f"Write `kind: {kind}` at its top."
+        others = [verb for other, verb in _VERBS.items() if other == given]
+        hint = f"Give it to `{others[0]}`." if others else f"Write `kind: {kind}` at its top."
         what = "has no kind" if given is None else f"is of kind {given!r}"
         raise SpecError(f"{source} {what}; {kind!r} is needed here", hint)
     try:
-        return model.model_validate(loaded)
+        return model.model_validate(loaded, context=_WRITTEN)
     except ValidationError as error:
-        problems = [_problem(model, dict(detail)) for detail in error.errors(include_url=False)]
+        told = [_problem(model, dict(detail)) for detail in error.errors(include_url=False)]
+        problems = list(dict.fromkeys(told))
         raise SpecError(f"{source}: " + f"\n{source}: ".join(problems)) from None
 
 
+_VERBS = {"train": "journeyman submit", "service": "journeyman deploy"}
+
+
 def _problem(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
-    location = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        owner = _owner(model, detail["loc"][:-1])
+    kind, given = detail["type"], detail["input"]
+    # What pydantic adds to the path of a wrong key, nobody wrote.
+    path = [part for part in detail["loc"] if part != "[key]"]
+    location = ".".join(map(str, path))
+    if kind == "extra_forbidden":
+        owner = _owner(model, path[:-1])
         known = list(owner.model_fields) if owner else []
-        nearest = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+        nearest = difflib.get_close_matches(str(path[-1]), known, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known)}"
         return f"unknown key {location!r}; {hint}"
-    if detail["type"] == "missing":
+    if kind == "missing":
         return f"{location!r} is missing"
+    if kind == "invalid_key":
+        return f"the key {location} is not text: write it in quotes"
     message = str(detail["msg"]).removeprefix("Value error, ")
-    if detail["type"] == "string_pattern_mismatch" and location == "name":
-        message = f"{detail['input']!r} must be lower-case letters, digits and dashes, at most 63"
+    if kind == "string_pattern_mismatch":
+        message = f"{given!r} must be {_PATTERNS[detail['ctx']['pattern']]}"
+    elif kind in _NEEDED:
+        message = f"{_shown(given)}, and {_NEEDED[kind]}"
+    elif kind in ("greater_than_equal", "finite_number"):
+        message = f"{given} is not a number of 0 or more"
+    elif kind == "string_too_short":
+        message = "is empty"
     return f"{location}: {message}" if location else message
+
+
+_NEEDED = {
+    "string_type": "text is needed here: write it in quotes",
+    "dict_type": "keys and values are needed here, such as {key: value}",
+    "model_type": "keys and values are needed here, such as {key: value}",
+    "tuple_type": "a list is needed here, such as [one, two]",
+    "float_type": "a number is needed here",
+    "float_parsing": "a number is needed here",
+    "bool_type": "true or false is needed here",
+    "bool_parsing": "true or false is needed here",
+}
+"""What is needed where a value is of another type, by pydantic's name for that."""
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing is given"
+    if isinstance(value, list | tuple):
+        return "a list is given"
+    if isinstance(value, Mapping):
+        return "keys are given"
+    # As YAML has it: a person wrote `true`, not `True`.
+    return f"{str(value).lower() if isinstance(value, bool) else repr(value)[:60]} is given"
 
 
 def _owner(model: type[BaseModel], location: Sequence[int | str]) -> type[BaseModel] | None:

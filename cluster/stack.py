@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,9 +121,15 @@ def stop(home: Path) -> int:
 def observe(home: Path) -> StackStatus:
     """How the stack is; changes nothing."""
     plan = read_plan(home)
-    state = read_state(home)
+    state, trouble = None, ""
+    try:
+        state = read_state(home)
+    except StackError as error:
+        trouble = f"{error.message}. {error.hint}"
     supervised = plan is not None and _supervised(plan.stack)
     notes = list(plan.notes) if plan is not None and supervised else []
+    if supervised and trouble:
+        notes.append(trouble)
     parts: tuple[PartStatus, ...] = ()
     if plan is not None and state is not None:
         left = (
@@ -280,8 +286,10 @@ def _plain(processes: Iterable[OwnedProcess]) -> list[psutil.Process]:
 
 
 def _pid_of(home: Path, name: str) -> int | None:
-    state = read_state(home)
-    return next((part.pid for part in state.parts if part.name == name), None) if state is not None else None
+    with suppress(StackError):
+        state = read_state(home)
+        return next((part.pid for part in state.parts if part.name == name), None) if state else None
+    return None
 
 
 def _supervised(stack: str) -> bool:

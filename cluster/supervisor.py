@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from journeyman.cluster.parts import (
     HEARTBEAT_LIMIT_S,
@@ -33,7 +33,7 @@ from journeyman.cluster.parts import (
 )
 from journeyman.cluster.plan import read_plan, this_machine, write_whole
 from journeyman.cluster.processes import end_processes, mark_of, owned_processes
-from journeyman.errors import StackDownError
+from journeyman.errors import StackDownError, StackError
 
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0
@@ -168,9 +168,17 @@ def state_file(home: Path) -> Path:
 
 
 def read_state(home: Path) -> SupervisorState | None:
-    """What the latest supervisor wrote last, whether or not it still runs."""
+    """What the latest supervisor wrote last, whether or not it still runs. Raises StackError."""
     path = state_file(home)
-    return _STATE.validate_json(path.read_bytes()) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return _STATE.validate_json(path.read_bytes())
+    except ValidationError:
+        raise StackError(
+            f"{path} cannot be read: it is damaged, or another version of Journeyman wrote it",
+            "`journeyman down`, then `journeyman up`: jobs and services carry on.",
+        ) from None
 
 
 # -- the process ---------------------------------------------------------------------------------------

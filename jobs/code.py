@@ -70,7 +70,8 @@ def _relative(path: Path, base: Path, is_folder: bool) -> str:
 
 def _ignored(folder: Path) -> GitIgnoreSpec:
     path = folder / ".gitignore"
-    return GitIgnoreSpec.from_lines(path.read_text().splitlines() if path.is_file() else [])
+    # As git does, bytes of another encoding are taken as they come.
+    return GitIgnoreSpec.from_lines(path.read_text(errors="replace").splitlines() if path.is_file() else [])
 
 
 def _up_to_repository(folder: Path) -> list[Path]:

@@ -7,10 +7,13 @@ submission id is refused the second time, so a control that died in between is f
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, assert_never
+
+from pydantic import ValidationError
 
 from journeyman.cluster.archive import Archive, package_name, package_uri
 from journeyman.cluster.capacity import Capacity
@@ -18,7 +21,7 @@ from journeyman.cluster.ray_rest import Ray, RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError
 from journeyman.jobs.admission import Candidate, Verdict, admit
-from journeyman.jobs.failures import Cause, Outcome, another_attempt
+from journeyman.jobs.failures import Cause, Outcome, another_attempt, driverless
 from journeyman.jobs.note import job_note
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase, may_follow
 from journeyman.jobs.spec import TrainSpec, gang
@@ -26,6 +29,8 @@ from journeyman.tracking import records
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import Run
 
+TURN_LIMIT_S = 2.0
+"""How long a turn acts at most: with hundreds of jobs to tell or to end, those to start come no later."""
 ENTRYPOINT = "python -m journeyman.jobs.driver"
 
 
@@ -98,10 +103,14 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
     """What is to be done now, oldest job first."""
     actions: list[Action] = []
     queue: list[Job] = []
+    first = _first_of_key(snapshot.jobs)
     for job in snapshot.jobs:
         match job.phase:
             case Phase.QUEUED if job.run.milliseconds(records.CANCEL_MS):
                 actions.append(Mark(job=job, phase=Phase.CANCELLED, reason="cancelled before it started"))
+            case Phase.QUEUED if (twin := first[_key(job)]) is not job:
+                reason = f"was submitted twice: it is job {twin.run.run_id[:8]}"
+                actions.append(Mark(job=job, phase=Phase.CANCELLED, reason=reason))
             case Phase.QUEUED:
                 queue.append(job)
             case Phase.STARTING | Phase.RUNNING | Phase.CANCELLING:
@@ -130,6 +139,27 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
             case _:
                 assert_never(admission.verdict)
     return actions
+
+
+def _key(job: Job) -> str:
+    return job.run.tags.get(records.SUBMISSION_KEY, job.run.run_id)
+
+
+def _first_of_key(jobs: Sequence[Job]) -> dict[str, Job]:
+    """The job that counts of each submission key: one that has begun, else the oldest.
+
+    Two tries at the same submission at once may both leave a run: MLflow has nothing that is unique to hold
+    them apart, and control, of which there is one, has.
+    """
+    first: dict[str, Job] = {}
+    for job in sorted(jobs, key=lambda job: job.run.attempt == 0):
+        first.setdefault(_key(job), job)
+    return first
+
+
+def _only_tells(action: Action) -> bool:
+    """Whether an action changes nothing but the reason that people read."""
+    return isinstance(action, Mark) and action.phase is action.job.phase
 
 
 def _follow(job: Job, ray_job: RayJob | None, now: float) -> list[Action]:
@@ -167,8 +197,9 @@ def _judge(job: Job, ray_job: RayJob | None) -> Action:
     if written is not None:
         outcome = Outcome.from_json(written)
     else:
-        message = ray_job.message if ray_job else "the cluster it ran on is gone"
-        outcome = Outcome(cause=Cause.MACHINE, message=f"the driver died: {message}")
+        outcome = driverless(
+            ray_job.message if ray_job else "the cluster it ran on is gone", job.spec.requirements
+        )
     if outcome.cause is Cause.FINISHED:
         version = run.tags.get(records.MODEL_VERSION)
         reason = f"published {version}" if version else "training is done"
@@ -207,11 +238,16 @@ class JobController:
         # Ray first, the runs after: a driver writes its outcome before it ends, so a driver that is seen to
         # have ended has its outcome in what is read next. The other way round it looks as if it had died.
         ray_jobs = self._ray.jobs()
-        jobs = self._observe_jobs()
+        jobs = self._observe_jobs(now)
         if not jobs:
             return False
         denied: DeniedError | None = None
-        for action in decide(self._observe(jobs, ray_jobs), now):
+        began_s = time.monotonic()
+        # Where one of hundreds starts, the reasons of all that wait behind it change: they come last, and
+        # what a turn has no time for is decided anew in the next.
+        for action in sorted(decide(self._observe(jobs, ray_jobs), now), key=_only_tells):
+            if time.monotonic() - began_s > TURN_LIMIT_S:
+                break
             # One order that cannot be carried out must not hold up the others.
             try:
                 self._act(action, now)
@@ -229,7 +265,7 @@ class JobController:
 
     # -- observe -------------------------------------------------------------------------------------
 
-    def _observe_jobs(self) -> list[Job]:
+    def _observe_jobs(self, now: float) -> list[Job]:
         conditions = [
             f"tags.`{records.KIND}` = '{records.JOB}'",
             f"tags.`{records.CLUSTER}` = '{self._settings.cluster}'",
@@ -238,7 +274,23 @@ class JobController:
         runs = self._mlflow.search_runs(self._mlflow.experiments(), " and ".join(conditions))
         submitted = [run for run in runs if records.SUBMITTED_MS in run.tags]
         submitted.sort(key=lambda run: (int(run.tags[records.SUBMITTED_MS]), run.run_id))
-        return [Job(run=run, spec=TrainSpec.model_validate(run.spec)) for run in submitted]
+        jobs = []
+        for run in submitted:
+            try:
+                jobs.append(Job(run=run, spec=TrainSpec.model_validate(run.spec)))
+            except ValidationError as error:
+                self._set_aside(run, str(error.errors(include_url=False)[0]["msg"]), now)
+        return jobs
+
+    def _set_aside(self, run: Run, why: str, now: float) -> None:
+        """One order that this version cannot read must not hold up the others."""
+        reason = f"its spec cannot be read, another version wrote it: {why}"
+        queued = run.phase == Phase.QUEUED
+        if queued or run.reason != reason:
+            phase = Phase.FAILED.value if queued else run.phase
+            self._mlflow.set_tags(run.run_id, {records.PHASE: phase, records.REASON: reason})
+        if queued:
+            self._mlflow.update_run(run.run_id, RUN_STATUS[Phase.FAILED], int(now * 1000))
 
     def _observe(self, jobs: Sequence[Job], ray_jobs: Mapping[str, RayJob]) -> Snapshot:
         hashes = {job.run.tags[records.CODE_SHA256] for job in jobs if job.phase is Phase.QUEUED}

@@ -51,6 +51,11 @@ def train(spec: TrainSpec, run_id: str, storage: str) -> Outcome:
         return Outcome(cause=Cause.MACHINE, message=described(error.controller_failure))
     except TrainingFailedError as error:
         return Outcome(cause=Cause.MACHINE, message=described(error))
+    except (OSError, ValueError) as error:
+        # Ray looks at the storage before it starts a worker. A connection is Ray's own, or will be back.
+        if isinstance(error, ConnectionError | TimeoutError):
+            raise
+        return Outcome(cause=Cause.STORAGE, message=f"storage {storage} cannot be used: {described(error)}")
     return Outcome(cause=Cause.FINISHED, message="training finished")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -24,12 +24,17 @@ _PEER_GONE = re.compile(
 )
 
 
+_NO_ENVIRONMENT = "runtime_env setup failed"
+
+
 class Cause(StrEnum):
     """Whose doing an attempt's end was."""
 
     FINISHED = "finished"
     USER = "user"
     """The training code raised, or its script exited with a code other than 0."""
+    STORAGE = "storage"
+    """A disk is full, or the job's storage cannot be written: the same attempt would meet it again."""
     MODEL = "model"
     """Training is done and its weights are safe, but the model was not registered."""
     MACHINE = "machine"
@@ -38,6 +43,7 @@ class Cause(StrEnum):
 
 ADVICE = {
     Cause.USER: "Mend the code, try it here with `journeyman try`, and submit it again.",
+    Cause.STORAGE: "Make room there, or name another place in `storage:`, and submit it again.",
     Cause.MODEL: "Change what the reason names and submit again; the weights are where it says.",
     Cause.MACHINE: "`journeyman status` tells what is wrong with the machines; then submit it again.",
 }
@@ -80,11 +86,25 @@ class RankError(JourneymanError):
 
 def classify(errors: Mapping[int, RankError]) -> Outcome:
     """The outcome of an attempt whose ranks ended like this: the first cause, not the echoes of it."""
-    own = {rank: error for rank, error in errors.items() if error.cause is Cause.USER and not _is_echo(error)}
     dead = {rank: error for rank, error in errors.items() if error.cause is Cause.MACHINE}
+    own = {rank: e for rank, e in errors.items() if rank not in dead and not _is_echo(e)}
     rank, first = min((own or dead or errors).items())
-    cause = Cause.USER if own else Cause.MACHINE
+    cause = first.cause if own else Cause.MACHINE
     return Outcome(cause=cause, message=first.message, rank=rank, detail=first.detail)
+
+
+def driverless(message: str, requirements: Sequence[str]) -> Outcome:
+    """The outcome of an attempt whose driver wrote none; `message` is what Ray says of it."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    if requirements and message.startswith(_NO_ENVIRONMENT):
+        pip = [line for line in lines if line.startswith("ERROR:")]
+        if pip:
+            told = pip[0].removeprefix("ERROR:").strip()
+            return Outcome(cause=Cause.USER, message=f"its requirements cannot be installed: {told}")
+    # Ray repeats the end of the driver's output: its last line is the cause, the rest is in the log.
+    return Outcome(
+        cause=Cause.MACHINE, message=f"the driver died: {lines[-1] if lines else 'nobody knows how'}"
+    )
 
 
 def _is_echo(error: RankError) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.fs
 from mlflow import MlflowClient
 
-from journeyman.errors import JourneymanError, PublishError
+from journeyman.errors import JourneymanError, PublishError, described
 from journeyman.jobs.publication import STORAGE, Publication
 from journeyman.jobs.spec import Publish, TrainSpec
 from journeyman.tracking import store
@@ -64,17 +64,23 @@ def publish(model: Any, example: Example, alias: str | None = None) -> str | Non
     client = MlflowClient()
     weights = _weights_location(os.environ[STORAGE], run_id)
     store.flush(_FLUSH_S)
+    stored = ""
     try:
         if registered_version(client, order.model, run_id):
             return _register(rest, client, run, order, "", {})
         _store_weights(model, weights)
+        stored = weights
         with tempfile.TemporaryDirectory() as scratch:
             package = save_package(model, example, Path(scratch) / "model")
             told = {GRAPH_BYTES: str(graph_bytes(package.path / EXPORTED))}
             model_id = log_package(client, package, run_id, "model")
         return _register(rest, client, run, order, model_id, told, weights)
     except PublishError as error:
-        _not_registered(rest, run, order, error, weights)
+        _not_registered(rest, run, order, error, stored)
+        return None
+    except OSError as error:
+        full = PublishError(f"the model could not be written: {described(error)}", "make room in its TMPDIR")
+        _not_registered(rest, run, order, full, stored)
         return None
 
 
@@ -139,13 +145,23 @@ def _weights_location(storage: str, run_id: str) -> str:
 
 
 def _store_weights(model: Any, location: str) -> None:
-    if "://" not in location:
-        save_weights(model, Path(location))
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        local = Path(scratch) / "weights.pt"
-        save_weights(model, local)
-        pyarrow.fs.copy_files(str(local), location)
+    """Raises PublishError where the place cannot be written."""
+    try:
+        if "://" not in location:
+            save_weights(model, Path(location))
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            local = Path(scratch) / "weights.pt"
+            save_weights(model, local)
+            pyarrow.fs.copy_files(str(local), location)
+    except (OSError, RuntimeError) as error:
+        # torch tells of a full disk as a RuntimeError, after the system's own error or instead of it.
+        cause = error if isinstance(error, OSError) else error.__context__ or error
+        folder = location.rpartition("/")[0]
+        raise PublishError(
+            f"the weights could not be written to {location}: {described(cause)}",
+            f"make room there or name another place in `storage:`; the checkpoints are in {folder}",
+        ) from error
 
 
 def _check(model: Any, example: Example) -> None:

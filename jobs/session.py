@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -14,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import ray.train.v2._internal.execution.storage
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from ray.exceptions import RayError, RayTaskError
 from ray.train import get_context
 
 from journeyman.cluster.settings import home_folder, read_secrets
 from journeyman.errors import JourneymanError, UnreachableError
-from journeyman.jobs.failures import RankError
+from journeyman.jobs.failures import Cause, RankError
 from journeyman.jobs.logs import LogShipper, own_output_files, rank_source
+from journeyman.jobs.publication import STORAGE
 from journeyman.jobs.reports import record_reports
 from journeyman.jobs.script import run_script
 from journeyman.jobs.spec import TrainSpec
@@ -33,6 +36,9 @@ _CHECKPOINT_FLUSH_S = 5.0
 """How long a checkpoint waits for a server that is away before it counts without its metrics."""
 _END_FLUSH_S = 30.0
 _SYSTEM_METRICS_INTERVAL_S = 5
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_OR_CLOSED = (*_FULL, errno.EACCES, errno.EPERM, errno.EROFS)
+_CHECKPOINTING = ray.train.v2._internal.execution.storage.__file__
 _MAX_MESSAGE_CHARACTERS = 1000
 _MAX_DETAIL_CHARACTERS = 3000
 """Both go into one tag of the run, which holds 8,000."""
@@ -50,7 +56,7 @@ def work(order: dict[str, Any]) -> None:
     run = rest.run(run_id)
     attempt = int(os.environ[store.ATTEMPT])
     if rank == 0:
-        rest.set_tags(run_id, {WORKERS_STARTED_MS: str(int(time.time() * 1000))})
+        rest.set_tags(run_id, {WORKERS_STARTED_MS: str(rest.now_ms())})
     with LogShipper(rest, run, rank_source(rank), attempt, own_output_files()) as shipper:
         with _system_metrics(run_id, attempt):
             try:
@@ -112,8 +118,19 @@ def _raised(error: BaseException) -> RankError:
     inner = error.__traceback__.tb_next if error.__traceback__ else None
     told = "".join(traceback.format_exception(type(error), error, inner))
     sys.stderr.write(told)
-    message = f"{type(error).__name__}: {error}"
-    return RankError(message[:_MAX_MESSAGE_CHARACTERS], detail=told[-_MAX_DETAIL_CHARACTERS:])
+    message, cause = f"{type(error).__name__}: {error}", Cause.USER
+    if isinstance(error, OSError):
+        full = error.errno in _FULL_OR_CLOSED
+        if any(frame.filename == _CHECKPOINTING for frame in traceback.extract_tb(error.__traceback__)):
+            # A storage that is away for a moment is not full: another attempt may find it again.
+            cause = Cause.STORAGE if full else Cause.MACHINE
+            place = f"{os.environ[STORAGE]}/{os.environ[store.RUN_ID]}"
+            why = os.strerror(error.errno) if full and error.errno else str(error)
+            message = f"a checkpoint could not be written to {place}, where those before it are: {why}"
+        elif error.errno in _FULL:
+            cause = Cause.STORAGE
+    message = " ".join(message.split())
+    return RankError(message[:_MAX_MESSAGE_CHARACTERS], cause=cause, detail=told[-_MAX_DETAIL_CHARACTERS:])
 
 
 def _told_by_output(error: RankError, tail: str) -> RankError:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from journeyman.cluster.capacity import Amounts
 from journeyman.cluster.resources import Resources, ray_amounts
-from journeyman.cluster.spec_file import Count, Name, Range, Seconds, Spec
+from journeyman.cluster.spec_file import Count, EnvironmentName, Name, Range, Seconds, Spec
 
-EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+def _file_or_lines(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return read(value)
+    except ValidationError:
+        raise ValueError(
+            "name a file such as requirements.txt, or list what is needed, such as [einops>=0.8]"
+        ) from None
 
 
 class Publish(Spec):
@@ -20,6 +35,25 @@ class Publish(Spec):
 
     model: str = Field(min_length=1, max_length=200)
     alias: str | None = None
+
+    @field_validator("model")
+    @classmethod
+    def _is_a_model(cls, value: str) -> str:
+        # MLflow refuses the first two, at the end of the training; a service's `model:` cannot say the last.
+        if any(character in value for character in "/:@"):
+            raise ValueError(f"{value!r} holds one of / : @, which no model's name may")
+        return value
+
+    @field_validator("alias")
+    @classmethod
+    def _is_an_alias(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", value):
+            raise ValueError(f"{value!r} must be letters, digits, dashes and underscores")
+        if value is not None and re.fullmatch(r"(?i)latest|v\d+", value):
+            raise ValueError(
+                f"{value!r} is a name that MLflow keeps for itself; take another, such as champion"
+            )
+        return value
 
 
 class TrainSpec(Spec):
@@ -35,7 +69,7 @@ class TrainSpec(Spec):
     config: dict[str, Any] = {}
     workers: Count = Range(least=1, most=1)
     resources: Resources = Resources()
-    requirements: str | tuple[str, ...] = ()
+    requirements: Annotated[str | tuple[str, ...], WrapValidator(_file_or_lines)] = ()
     """A requirements file beside the spec; once submitted, its lines."""
     env: dict[EnvironmentName, str] = {}
     secrets: tuple[EnvironmentName, ...] = ()
@@ -59,12 +93,20 @@ class TrainSpec(Spec):
             or not all(p.isidentifier() for p in module.split("."))
         ):
             raise ValueError(f"{value!r} is not module:function, such as train:train_loop")
+        if module.endswith(".py"):
+            raise ValueError(f"{value!r} names a file; write {module.removesuffix('.py')}:{function}")
         return value
 
     @field_validator("run")
     @classmethod
     def _is_a_script(cls, value: str | None) -> str | None:
-        if value is not None and not script_arguments(value):
+        if value is None:
+            return value
+        try:
+            words = script_arguments(value)
+        except ValueError:
+            raise ValueError(f"a quote in {value!r} is not closed") from None
+        if not words:
             raise ValueError("is empty; name a script, such as `train.py --lr 0.001`")
         return value
 

@@ -7,7 +7,7 @@ import getpass
 import hashlib
 import importlib.util
 import json
-import time
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -29,6 +29,7 @@ from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import Run
 
 _HASHED_BYTES = 256 * 1024**2
+_OPTIONS_WITH_FILES = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable")
 _FIXED_BY_CLUSTER = ("ray", "torch", "mlflow", "mlflow-skinny", "journeyman")
 
 
@@ -64,11 +65,17 @@ def read_order(file: Path, assignments: Sequence[str], home: Path | None, storag
     resolved = spec.model_copy(
         update={
             "requirements": _requirements(spec, folder),
-            "data": _data(spec, folder, files),
-            "storage": spec.storage or storage,
+            "data": _data(spec, folder, files, file),
+            "storage": _storage(spec, folder, storage),
         }
     )
-    if len(resolved.model_dump_json()) > records.MAX_TAG_CHARACTERS:
+    try:
+        stored = resolved.model_dump_json()
+    except ValueError:
+        raise SpecError(
+            f"{file}: config: a value holds itself", "Write it out without `&` and `*`."
+        ) from None
+    if len(stored) > records.MAX_TAG_CHARACTERS:
         raise SpecError(
             f"{file} is over {records.MAX_TAG_CHARACTERS} characters, which is what MLflow keeps of a tag",
             "Move what is large under `config` to a file beside the code.",
@@ -76,14 +83,46 @@ def read_order(file: Path, assignments: Sequence[str], home: Path | None, storag
     return Order(spec=resolved, folder=folder, code=pack(folder), files=len(files))
 
 
+def check_storage(storage: str) -> None:
+    """Find out on this machine whether jobs can write where their checkpoints are to go. Raises SpecError."""
+    if "://" in storage:
+        return
+    try:
+        Path(storage).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=storage) as file:
+            file.write(b"0")
+            file.flush()
+    except OSError as error:
+        raise SpecError(
+            f"storage: {storage} cannot be written: {error.strerror or error}",
+            "Name a folder that the workers can write, or an address such as s3://bucket/runs.",
+        ) from None
+
+
 def submit(order: Order, mlflow: Mlflow, settings: Settings, key: str) -> Run:
-    """Write the order down as a run. The same key is the same job: a retried submit finds it."""
+    """Write the order down as a run. The same key is the same job, whoever tries again and when.
+
+    A run that a try before this one left half written is completed: all that is written is the same each
+    time. Of two tries at once the younger run steps back; should neither have seen the other, control takes
+    up one of the two.
+    """
+    experiment_id = mlflow.experiment_id(order.spec.project)
+    run = _eldest(experiment_id, mlflow, key)
+    if run is None:
+        own = mlflow.create_run(experiment_id, order.spec.name, _tags(order, settings, key))
+        run = _eldest(experiment_id, mlflow, key) or own
+        if run.run_id != own.run_id:
+            mlflow.delete_run(own.run_id)
+    return run if records.SUBMITTED_MS in run.tags else _complete(order, mlflow, run)
+
+
+def _eldest(experiment_id: str, mlflow: Mlflow, key: str) -> Run | None:
+    runs = mlflow.search_runs([experiment_id], f"tags.`{records.SUBMISSION_KEY}` = '{key}'")
+    return min(runs, key=lambda run: (run.start_ms, run.run_id), default=None)
+
+
+def _complete(order: Order, mlflow: Mlflow, run: Run) -> Run:
     spec = order.spec
-    experiment_id = mlflow.experiment_id(spec.project)
-    filter_string = f"tags.`{records.SUBMISSION_KEY}` = '{key}'"
-    if found := mlflow.search_runs([experiment_id], filter_string, limit=1):
-        return found[0]
-    run = mlflow.create_run(experiment_id, spec.name, _tags(order, settings, key))
     mlflow.update_run(run.run_id, "SCHEDULED")
     params = flat_config(spec.config) | {"workers": str(spec.workers)}
     for start in range(0, len(params), 100):
@@ -94,7 +133,7 @@ def submit(order: Order, mlflow: Mlflow, settings: Settings, key: str) -> Run:
     if inputs := _inputs(order):
         mlflow.log_inputs(run.run_id, inputs)
     # The last word: control takes up no order without it.
-    mlflow.set_tags(run.run_id, {records.SUBMITTED_MS: str(int(time.time() * 1000))})
+    mlflow.set_tags(run.run_id, {records.SUBMITTED_MS: str(mlflow.now_ms())})
     return mlflow.run(run.run_id)
 
 
@@ -130,35 +169,60 @@ def _check_code(spec: TrainSpec, folder: Path, files: Sequence[str], file: Path)
         if script not in files:
             left_out = (folder / script).is_file()
             why = "is left out by .gitignore" if left_out else "is not there"
-            raise SpecError(f"{file}: run: {script} {why} (folder {folder})")
+            raise SpecError(
+                f"{file}: run: {script} {why} (folder {folder})",
+                "`run` is a script of the spec's folder with its arguments, such as `train.py --lr 0.001`.",
+            )
         return
     module, _, function = (spec.entrypoint or "").partition(":")
     stem = module.replace(".", "/")
     source = next((folder / c for c in (f"{stem}.py", f"{stem}/__init__.py") if c in files), None)
     if source is None:
         if importlib.util.find_spec(module.partition(".")[0]) is None or (folder / f"{stem}.py").is_file():
+            if (folder / f"{stem}.py").is_file():
+                raise SpecError(
+                    f"{file}: entrypoint: {folder / stem}.py is left out by .gitignore",
+                    "What git ignores does not travel to the cluster.",
+                )
             raise SpecError(
                 f"{file}: entrypoint: there is no module {module} (looked for {folder / stem}.py)",
                 "The folder of the spec file is what travels to the cluster.",
             )
         return
     try:
-        tree = ast.parse(source.read_text())
+        # Bytes: how they are encoded is for the file itself to say.
+        tree = ast.parse(source.read_bytes())
     except SyntaxError as error:
-        raise SpecError(f"{source}:{error.lineno}: {error.msg}") from None
-    names = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        raise SpecError(
+            f"{source}:{error.lineno or 1}: {error.msg}", "Python cannot read it; mend it there."
+        ) from None
+    names = {
+        node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
     if function in names:
-        arguments = names[function].args
-        least = len(arguments.args) - len(arguments.defaults)
-        if not (least <= 1 <= len(arguments.args) or arguments.vararg):
+        wrong = _wrong_arguments(names[function])
+        if wrong:
             raise SpecError(
-                f"{source}:{names[function].lineno}: {function} takes {len(arguments.args)} arguments; "
-                "a training function takes one, the config",
+                f"{source}:{names[function].lineno}: {function} {wrong}; "
+                "a training function takes one argument, the config",
                 f"Write `def {function}(config):`.",
             )
     elif not _binds(tree, function):
         known = ", ".join(names) or "none"
         raise SpecError(f"{source} defines no function {function}", f"Functions there: {known}.")
+
+
+def _wrong_arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """Why a function cannot be called with the config alone; empty where it can."""
+    if isinstance(function, ast.AsyncFunctionDef):
+        return "is async, and nothing would await it"
+    arguments = function.args
+    positional = len(arguments.posonlyargs) + len(arguments.args)
+    least = positional - len(arguments.defaults)
+    if not (least <= 1 <= positional or (least <= 1 and arguments.vararg)):
+        return f"takes {positional} arguments"
+    required = [a.arg for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is None]
+    return f"needs {', '.join(required)} by name" if required else ""
 
 
 def _binds(tree: ast.Module, name: str) -> bool:
@@ -188,20 +252,41 @@ def _requirements(spec: TrainSpec, folder: Path) -> tuple[str, ...]:
     else:
         path = folder / spec.requirements
         if not path.is_file():
-            raise SpecError(f"requirements: there is no file {path}")
-        source, lines = str(path), path.read_text().splitlines()
-    kept = []
+            raise SpecError(
+                f"requirements: there is no file {path}",
+                "Name a file beside the spec, or list what is needed: `requirements: [einops>=0.8]`.",
+            )
+        try:
+            source, lines = str(path), path.read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpecError(f"requirements: {path} cannot be read: {error}") from None
+    kept: list[str] = []
+    asked: dict[str, Requirement] = {}
     for line in (line.partition("#")[0].strip() for line in lines):
         if not line:
             continue
         kept.append(line)
         if line.startswith("-"):
+            if line.split("=")[0].split()[0] in _OPTIONS_WITH_FILES:
+                raise SpecError(
+                    f"{source}: {line!r} names a file, which the cluster's pip would not find",
+                    "Write its lines out instead.",
+                )
             continue
         try:
             requirement = Requirement(line)
         except InvalidRequirement as error:
-            raise SpecError(f"{source}: {line!r} is no requirement: {str(error).splitlines()[0]}") from None
+            raise SpecError(
+                f"{source}: {line!r} is no requirement: {str(error).splitlines()[0]}",
+                "A line is a name and, where it matters, a version: einops>=0.8.",
+            ) from None
         name = requirement.name.lower().replace("_", "-")
+        before = asked.setdefault(name, requirement)
+        if not (_admits(before, requirement) and _admits(requirement, before)):
+            raise SpecError(
+                f"{source}: {line} contradicts {before}: no version of {name} is both",
+                "Keep one of the two.",
+            )
         there = _installed(name) if name in _FIXED_BY_CLUSTER else None
         if there and not requirement.specifier.contains(there, prereleases=True):
             raise SpecError(
@@ -209,6 +294,21 @@ def _requirements(spec: TrainSpec, folder: Path) -> tuple[str, ...]:
                 f"Ask for {name}=={there}, or leave it out: it is there.",
             )
     return tuple(kept)
+
+
+def _admits(one: Requirement, other: Requirement) -> bool:
+    """Whether the version that `one` pins, where it pins any, is one that `other` takes."""
+    if one.marker != other.marker:
+        return True
+    pinned = [s.version for s in one.specifier if s.operator == "==" and not s.version.endswith(".*")]
+    return all(other.specifier.contains(version, prereleases=True) for version in pinned)
+
+
+def _storage(spec: TrainSpec, folder: Path, otherwise: str | None) -> str | None:
+    """Where checkpoints go: an address as it is, a path as an absolute one."""
+    if spec.storage is None or "://" in spec.storage:
+        return spec.storage or otherwise
+    return str(folder / Path(spec.storage).expanduser())
 
 
 def _installed(name: str) -> str | None:
@@ -219,7 +319,7 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _data(spec: TrainSpec, folder: Path, files: Sequence[str]) -> dict[str, str]:
+def _data(spec: TrainSpec, folder: Path, files: Sequence[str], file: Path) -> dict[str, str]:
     """Each path under `data` as the workers find it: an address, a place in the code, or an absolute path."""
     resolved = {}
     for name, location in spec.data.items():
@@ -228,7 +328,10 @@ def _data(spec: TrainSpec, folder: Path, files: Sequence[str]) -> dict[str, str]
             continue
         path = (folder / Path(location).expanduser()).resolve()
         if not path.exists():
-            raise SpecError(f"data.{name}: there is nothing at {path}")
+            raise SpecError(
+                f"{file}: data.{name}: there is nothing at {path}",
+                "Paths begin at the folder of the spec file; elsewhere is an address, such as s3://bucket/x.",
+            )
         try:
             inside = path.relative_to(folder.resolve()).as_posix()
         except ValueError:
@@ -236,7 +339,7 @@ def _data(spec: TrainSpec, folder: Path, files: Sequence[str]) -> dict[str, str]
             continue
         if not any(f == inside or f.startswith(f"{inside}/") for f in files):
             raise SpecError(
-                f"data.{name}: {location} is left out of the code by .gitignore",
+                f"{file}: data.{name}: {location} is left out of the code by .gitignore",
                 f"Name it by its absolute path ({path}), which the workers must see, or by an address.",
             )
         resolved[name] = inside

@@ -8,6 +8,7 @@ from pathlib import Path
 from journeyman.control import Duty, Heartbeat
 from journeyman.jobs.controller import JobController
 from journeyman.tracking.lease import Lease
+from journeyman.tracking.mlflow_rest import Mlflow
 
 
 class ToldLease(Lease):
@@ -42,7 +43,7 @@ def test_controller_acts_in_a_term_alone_and_never_in_two() -> None:
         made.append(NotedController(len(made) + 1, notes))
         return made[-1]
 
-    duty = Duty(lease, make)
+    duty = Duty(lease, Mlflow("http://127.0.0.1:9", {}), make)
     acted = []
     for held in (None, ("a", 1), ("a", 1), None, None, ("a", 3), ("a", 4), ("b", 1)):
         lease.held = held

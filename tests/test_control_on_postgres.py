@@ -164,7 +164,7 @@ def test_service_that_control_may_not_write_to_holds_up_no_other(
     closed = create_service(specs[0], mlflow, settings)
     with closing(Mlflow(mlflow.url, who)) as restricted:
         open_to_it = create_service(specs[1], restricted, settings)
-        control = ServiceController(restricted, ray, settings)
+        control = ServiceController(restricted, ray, settings, None)
         with pytest.raises(DeniedError, match=f"does not allow user {name}"):
             control.step(time.time())
         control.close()

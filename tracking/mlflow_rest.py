@@ -10,6 +10,7 @@ import math
 import posixpath
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -20,6 +21,9 @@ from journeyman.errors import DeniedError, NotFoundError, RefusedError, Unreacha
 from journeyman.tracking.access import HOW_TO_SET, Access, certificates
 from journeyman.tracking.records import Run, parse_run, storable
 
+_CLOCKS_AGREE_S = 5.0
+"""Less is a slow answer or the whole seconds of HTTP's date. Kept, a difference leaves the order of what one
+process does as it is."""
 _PROXIED = "mlflow-artifacts:"
 _PAGE = 1000
 _RETRY_S = 1.0
@@ -69,6 +73,7 @@ class Mlflow:
             verify=certificates(environ) if self.url.startswith("https://") else False,
         )
         self._patience_s = patience_s
+        self._ahead_s = 0.0
         self._experiments: dict[str, str] = {}
         self._experiments_read_s = -math.inf
 
@@ -78,6 +83,13 @@ class Mlflow:
     def version(self) -> str:
         """The server's."""
         return self._send("GET", "/version").text.strip()
+
+    def now_ms(self) -> int:
+        """The time by the server's clock, as of the last answer.
+
+        What is ordered from many machines is compared: whose clock is an hour off would jump the queue.
+        """
+        return int((time.time() - self._ahead_s) * 1000)
 
     # -- experiments and runs ------------------------------------------------------------------------
 
@@ -125,7 +137,7 @@ class Mlflow:
         body = {
             "experiment_id": experiment_id,
             "run_name": name,
-            "start_time": int(time.time() * 1000),
+            "start_time": self.now_ms(),
             "tags": _pairs(tags),
         }
         return parse_run(self._post("runs/create", body)["run"])
@@ -138,6 +150,9 @@ class Mlflow:
 
     def run(self, run_id: str) -> Run:
         return parse_run(self._get("runs/get", {"run_id": run_id})["run"])
+
+    def delete_run(self, run_id: str) -> None:
+        self._post("runs/delete", {"run_id": run_id})
 
     def search_runs(
         self, experiment_ids: Iterable[str], filter_string: str, limit: int | None = None
@@ -308,6 +323,7 @@ class Mlflow:
             try:
                 answer = self._http.request(method, path, **kwargs)
                 if answer.status_code not in _AWAY:
+                    self._compare_clocks(answer)
                     return answer
                 trouble = f"{answer.status_code}, {_message(answer).partition(chr(10))[0]}"
             except httpx.HTTPError as error:
@@ -323,6 +339,16 @@ class Mlflow:
                     "`journeyman status` tells which part is down; `journeyman up` starts the stack.",
                 )
             time.sleep(_RETRY_S)
+
+    def _compare_clocks(self, answer: httpx.Response) -> None:
+        try:
+            ahead_s = time.time() - parsedate_to_datetime(answer.headers["date"]).timestamp()
+        except (KeyError, ValueError):
+            return
+        if abs(ahead_s) < _CLOCKS_AGREE_S:
+            self._ahead_s = 0.0
+        elif abs(ahead_s - self._ahead_s) > _CLOCKS_AGREE_S:
+            self._ahead_s = ahead_s
 
 
 def _pairs(mapping: Mapping[str, str]) -> list[dict[str, str]]:

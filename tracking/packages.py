@@ -123,8 +123,13 @@ def save_weights(model: Any, path: Path) -> None:
             state[name] = value.detach().cpu()
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    try:
+        torch.save(state, partial)
+        os.replace(partial, path)
+    except BaseException:
+        # Half a file on a full disk is in the way of whatever is to be saved next.
+        partial.unlink(missing_ok=True)
+        raise
 
 
 # -- the package ---------------------------------------------------------------------------------------

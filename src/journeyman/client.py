@@ -169,10 +169,14 @@ class Client:
         )
 
     def _order(self, file: Path, assignments: Sequence[str]) -> Order:
-        from journeyman.jobs.submission import read_order
+        from journeyman.jobs.submission import check_storage, read_order
 
         settings = self.settings
-        return read_order(file, assignments, None if settings.attached else settings.home, settings.storage)
+        home = None if settings.attached else settings.home
+        order = read_order(file, assignments, home, settings.storage)
+        if not settings.attached and order.spec.storage:
+            check_storage(order.spec.storage)
+        return order
 
     def _admission(self, order: Order) -> tuple[Verdict, str]:
         from journeyman.jobs.spec import gang
@@ -206,7 +210,7 @@ class Client:
         run = self._job_run(reference)
         if Phase(run.phase) in ENDED:
             raise UsageError(f"job {run.run_id[:8]} has ended: {run.phase}")
-        self._mlflow.set_tags(run.run_id, {records.CANCEL_MS: _now_ms()})
+        self._mlflow.set_tags(run.run_id, {records.CANCEL_MS: str(self._mlflow.now_ms())})
         return self._job(self._mlflow.run(run.run_id))
 
     def logs(self, job: Job, source: str = "all") -> Iterator[LogChunk]:
@@ -330,7 +334,7 @@ class Client:
     def undeploy(self, name: str) -> Service:
         """Ask for the service to be taken down; control does it."""
         run = self._service_run(name)
-        self._mlflow.set_tags(run.run_id, {records.UNDEPLOY_MS: _now_ms()})
+        self._mlflow.set_tags(run.run_id, {records.UNDEPLOY_MS: str(self._mlflow.now_ms())})
         return self._service(self._mlflow.run(run.run_id))
 
     def query(self, name: str, body: bytes, content_type: str = "application/json") -> Answer:
@@ -388,15 +392,17 @@ class Client:
         )
 
     def _live_service(self, name: str) -> Run | None:
+        """`name` is one that a spec was allowed to have."""
         runs = self._runs(
             records.SERVICE, f"attributes.status = 'RUNNING' and tags.`{records.NAME}` = '{name}'"
         )
         return next((run for run in runs if records.UNDEPLOY_MS not in run.tags), None)
 
     def _service_run(self, name: str) -> Run:
-        runs = self._runs(
-            records.SERVICE, f"attributes.status = 'RUNNING' and tags.`{records.NAME}` = '{name}'", limit=1
-        )
+        runs: list[Run] = []
+        if _NAME.fullmatch(name):
+            named = f"attributes.status = 'RUNNING' and tags.`{records.NAME}` = '{name}'"
+            runs = self._runs(records.SERVICE, named, limit=1)
         if not runs:
             raise NotFoundError(
                 f"there is no service {name!r}", "`journeyman services` lists those there are."
@@ -448,7 +454,3 @@ class Client:
 
     def _page(self, run: Run) -> str:
         return page_url(self.settings.mlflow_url, f"experiments/{run.experiment_id}/runs/{run.run_id}")
-
-
-def _now_ms() -> str:
-    return str(int(time.time() * 1000))

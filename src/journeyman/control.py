@@ -45,8 +45,8 @@ def main() -> None:
     mlflow, ray = Mlflow(settings.mlflow_url, os.environ), Ray(settings.ray_url, settings.ray_token)
     package = own_archive() if settings.attached else None
     lease = Lease(mlflow, settings.cluster, claimant, clock)
-    jobs = Duty(lease, lambda: JobController(mlflow, ray, settings, claimant.name, package))
-    services = Duty(lease, lambda: ServiceController(mlflow, ray, settings, package))
+    jobs = Duty(lease, mlflow, lambda: JobController(mlflow, ray, settings, claimant.name, package))
+    services = Duty(lease, mlflow, lambda: ServiceController(mlflow, ray, settings, package))
 
     def lease_turn() -> float:
         lease.turn()
@@ -80,8 +80,11 @@ class Duty:
     Between two terms another control may have acted: what a controller sent then is not what there is.
     """
 
-    def __init__(self, lease: Lease, make: Callable[[], JobController | ServiceController]) -> None:
+    def __init__(
+        self, lease: Lease, mlflow: Mlflow, make: Callable[[], JobController | ServiceController]
+    ) -> None:
         self._lease = lease
+        self._mlflow = mlflow
         self._make = make
         self._term: tuple[str, int] | None = None
         self._controller: JobController | ServiceController | None = None
@@ -94,7 +97,9 @@ class Duty:
             self._term, self._controller = term, None if term is None else self._make()
         if self._controller is None:
             return None
-        return _BUSY_TURN_S if self._controller.step(time.time()) else _CALM_TURN_S
+        # By MLflow's clock, by which all that is recorded goes: this machine's may be another.
+        busy = self._controller.step(self._mlflow.now_ms() / 1000)
+        return _BUSY_TURN_S if busy else _CALM_TURN_S
 
     def close(self) -> None:
         if self._controller is not None:
@@ -122,7 +127,7 @@ class Heartbeat:
 def run_loop(name: str, turn: Callable[[], float | None], stop: threading.Event, beat: Heartbeat) -> None:
     trouble: type[JourneymanError] | None = None
     while not stop.is_set():
-        began = time.time()
+        began_s = time.monotonic()
         turn_s = _CALM_TURN_S
         try:
             due_s = turn()
@@ -140,7 +145,7 @@ def run_loop(name: str, turn: Callable[[], float | None], stop: threading.Event,
             # next turn observes afresh.
             _logger.exception("%s: a turn failed", name)
         beat.turned(name, time.time())
-        stop.wait(max(0.05, turn_s - (time.time() - began)))
+        stop.wait(max(0.05, turn_s - (time.monotonic() - began_s)))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,12 @@ class Verbs(TyperGroup):
         except JourneymanError as error:
             complain(error.message, error.hint)
             raise typer.Exit(error.exit_code) from None
+        except PermissionError as error:
+            complain(
+                f"{error.filename} belongs to another user or is closed: {error.strerror}",
+                "Open it, or name a home folder of your own in JOURNEYMAN_HOME.",
+            )
+            raise typer.Exit(2) from None
         except KeyboardInterrupt:
             complain("interrupted", "")
             raise typer.Exit(130) from None

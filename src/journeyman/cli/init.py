@@ -23,16 +23,26 @@ def init(
     """Write a small working example into an empty folder."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", "Name an empty folder, or one that is not there yet.")
-    present = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        present = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be made or read: {error.strerror}", "Name a folder that you may write in."
+        ) from None
     if present:
         more = f" and {len(present) - LISTED} more" if len(present) > LISTED else ""
         raise UsageError(
             f"{folder} is not empty: it holds {', '.join(present[:LISTED])}{more}",
             "Name an empty folder, such as `journeyman init digits`.",
         )
-    folder.mkdir(parents=True, exist_ok=True)
     for name in NAMES:
-        (folder / name).write_bytes((TEMPLATES / name).read_bytes())
+        try:
+            (folder / name).write_bytes((TEMPLATES / name).read_bytes())
+        except OSError as error:
+            raise UsageError(
+                f"{folder / name} cannot be written: {error.strerror}", "Name a folder that you may write in."
+            ) from None
         say(f"wrote {folder / name}")
     say()
     say("Next:")

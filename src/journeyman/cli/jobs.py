@@ -117,16 +117,20 @@ def _follow(client: Client, job: Job) -> Job:
     try:
         job = _watch_on_terminal(client, job) if sys.stdout.isatty() else _watch_in_lines(client, job)
     except KeyboardInterrupt:
-        complain(
-            f"detached; the job goes on. Return with `journeyman logs {short(job.run_id)} -f`",
-            f"or cancel it with `journeyman cancel {short(job.run_id)}`.",
-        )
-        raise typer.Exit(130) from None
+        raise _detached(job) from None
     if job.phase == "failed":
         _print_failure(client, job)
     say(outcome(job))
     print_fields([("Model", job.model_version or ""), ("MLflow", job.url)])
     return job
+
+
+def _detached(job: Job) -> typer.Exit:
+    reference = short(job.run_id)
+    complain(
+        f"detached; the job goes on: `journeyman logs {reference} -f`, `journeyman cancel {reference}`", ""
+    )
+    return typer.Exit(130)
 
 
 def _watch(client: Client, job: Job) -> Iterator[Job]:
@@ -394,12 +398,15 @@ def logs(
         skipped = Counter({source: max(0, count - tail) for source, count in stored.items()})
     chunks = client.follow_logs(found, rank) if follow else client.logs(found, rank)
     written = 0
-    for source, line in log_lines(chunks):
-        if skipped[source] > 0:
-            skipped[source] -= 1
-            continue
-        written += 1
-        say(f"{source} | {line}" if rank == "all" else line)
+    try:
+        for source, line in log_lines(chunks):
+            if skipped[source] > 0:
+                skipped[source] -= 1
+                continue
+            written += 1
+            say(f"{source} | {line}" if rank == "all" else line)
+    except KeyboardInterrupt:
+        raise _detached(found) from None
     if follow:
         typer.echo(outcome(client.job(found.run_id)), err=True)
     elif not written and tail != 0:

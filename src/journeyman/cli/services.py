@@ -61,15 +61,9 @@ def deploy(
     service = client.deploy(file, assignments)
     say(f"{service.name}  {service.phase}  {service.reason}".rstrip())
     if wait:
-        try:
-            # An order over a healthy service reads healthy until control has taken it up.
-            settle_s = SETTLE_S if changes and service.phase == "healthy" else 0.0
-            service = _wait_until_healthy(client, service, timeout_s, settle_s)
-        except KeyboardInterrupt:
-            complain(
-                "stopped waiting; the service goes on deploying", f"See `journeyman service {service.name}`."
-            )
-            raise typer.Exit(130) from None
+        # An order over a healthy service reads healthy until control has taken it up.
+        settle_s = SETTLE_S if changes and service.phase == "healthy" else 0.0
+        service = _wait_until_healthy(client, service, timeout_s, settle_s)
         say()
         print_fields([("URL", service.url), ("MLflow", service.page_url)])
         say()
@@ -96,6 +90,17 @@ def rollback(
 
 
 def _wait_until_healthy(client: Client, service: Service, timeout_s: float, settle_s: float) -> Service:
+    """As `_awaited`; an interrupt ends the waiting and nothing else."""
+    try:
+        return _awaited(client, service, timeout_s, settle_s)
+    except KeyboardInterrupt:
+        complain(
+            f"stopped waiting; the order for {service.name} stands: `journeyman service {service.name}`", ""
+        )
+        raise typer.Exit(130) from None
+
+
+def _awaited(client: Client, service: Service, timeout_s: float, settle_s: float) -> Service:
     """Prints each change on the way; takes nothing for healthy within `settle_s`.
 
     Raises JourneymanError where the service does not get there.

@@ -79,9 +79,7 @@ def up(
         else:
             endpoints = start(context_home(os.environ), report)
     except KeyboardInterrupt:
-        complain(
-            "stopped waiting; the stack goes on starting", "See `journeyman status` or `journeyman down`."
-        )
+        complain("stopped waiting; the stack goes on starting: `journeyman status`, `journeyman down`", "")
         raise typer.Exit(130) from None
     say()
     print_fields(
