@@ -31,7 +31,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from journeyman.cluster.settings import home_folder
-from journeyman.errors import JourneymanError, UnreachableError
+from journeyman.errors import JourneymanError, NotFoundError, UnreachableError
 from journeyman.serve.application import DEPLOYMENT
 from journeyman.serve.model import (
     ServedModel,
@@ -249,13 +249,14 @@ class Replica:
         """The version's files, from this node's cache where it has them, and the run it was registered for.
 
         A model that was deleted and made anew counts its versions from 1 again: the time of creation tells
-        them apart. Without MLflow, the files that were fetched last are used, and no run is known.
+        them apart. Where MLflow is away or has it no more, the files that were fetched last are used, and no
+        run is known.
         """
         arguments = self._arguments
         folder = _cache(arguments.mlflow_url) / arguments.model
         try:
             body = self._mlflow.model_version(arguments.model, version)
-        except UnreachableError:
+        except (UnreachableError, NotFoundError):
             cached = sorted(folder.glob(f"{version}-*"))
             if not cached:
                 raise

@@ -1,0 +1,187 @@
+"""A cluster and an MLflow server that something else started: attached, worked with, let go.
+
+Ray asks for a token, MLflow for a password, and stands on PostgreSQL; models and checkpoints are on S3. One
+of the two nodes dies amid a training.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from journeyman.client import Client, Job
+from journeyman.cluster.contexts import context_folder
+from journeyman.cluster.settings import load_settings
+from journeyman.cluster.stack import stop
+
+pytestmark = pytest.mark.own_stack
+
+HERE = Path(__file__).parent
+LOOP = HERE.parent / "chaos" / "loop"
+CLI = Path(sys.executable).with_name("journeyman")
+LIMIT_S = 180.0
+STORAGE = "s3://journeyman/runs"
+POINTS = 60
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """The cluster, and what a person knows of it."""
+
+    process: subprocess.Popen[str]
+    ray_url: str
+    serve_url: str
+    token: str
+
+    def told(self, word: str) -> None:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline().strip() == "done"
+
+
+@pytest.fixture
+def foreign(production_mlflow: Mapping[str, str], s3: Mapping[str, str], tmp_path: Path) -> Iterator[Foreign]:
+    token = secrets.token_hex(16)
+    (tmp_path / "token").write_text(token)
+    dashboard, serve = free_port(), free_port()
+    credentials = {k: v for k, v in production_mlflow.items() if k != "MLFLOW_TRACKING_URI"}
+    environ = {
+        **os.environ,
+        **s3,
+        **credentials,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"),
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    with (tmp_path / "cluster.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(HERE / "foreign_cluster.py"), str(dashboard)],
+            env=environ,
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None and process.stdin is not None
+        line = process.stdout.readline().strip()
+        assert line == "ready", (tmp_path / "cluster.log").read_text()[-3000:]
+        yield Foreign(process, f"http://127.0.0.1:{dashboard}", f"http://127.0.0.1:{serve}", token)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(60)
+
+
+@pytest.fixture
+def person(
+    production_mlflow: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Someone with an empty home folder who knows MLflow's password."""
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, production_mlflow[name])
+    home = tmp_path / "home"
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(home))
+    yield home
+    stop(context_folder(home, "prod"))
+
+
+def test_cluster_of_somebody_else_is_attached_survives_a_node_and_is_let_go(
+    foreign: Foreign,
+    production_mlflow: Mapping[str, str],
+    person: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mlflow_url = production_mlflow["MLFLOW_TRACKING_URI"]
+    up = ["up", "--address", foreign.ray_url, "--mlflow", mlflow_url, "--context", "prod"]
+    up += ["--serve", foreign.serve_url]
+
+    # What stands in the way is told, all of it, and nothing is remembered.
+    refused = typed(*up, "--storage", STORAGE)
+    assert (refused.returncode, refused.stderr.splitlines()[0]) == (
+        2,
+        f"Ray at {foreign.ray_url} wants another token (401)",
+    )
+    monkeypatch.setenv("RAY_AUTH_TOKEN", foreign.token)
+    refused = typed(*up, "--storage", "/proc/runs")
+    assert refused.returncode == 2
+    assert refused.stderr.count("cannot write to /proc/runs") == 2, refused.stderr
+    assert json.loads(typed("context", "list", "--json").stdout)[0]["current"]
+
+    attached = typed(*up, "--storage", STORAGE)
+    assert attached.returncode == 0, attached.stderr
+    assert attached.stdout.count("Python 3.") == 2, "both nodes are looked at"
+    # The context keeps the token.
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    listed = json.loads(typed("context", "list", "--json").stdout)
+    assert [(each["name"], each["current"]) for each in listed] == [("local", False), ("prod", True)]
+    assert typed("status").returncode == 0
+
+    client = Client(load_settings(os.environ))
+    submitted = typed("submit", str(LOOP / "train.yaml"), "--set", "workers=3")
+    assert submitted.stderr.splitlines() == [f"on prod ({foreign.ray_url})"]
+    undisturbed = eventually(lambda: client.job("chaos"), lambda job: job.ended)
+    assert undisturbed.phase == "finished", undisturbed.reason
+
+    # Three workers need both nodes: the job waits for the one that is gone.
+    job = client.submit(LOOP / "train.yaml", ["workers=3"])
+    eventually(lambda: client.job(job.run_id), lambda seen: seen.steps.get("loss", 0) > POINTS // 4)
+    foreign.told("remove")
+    waits = eventually(lambda: client.job(job.run_id), lambda seen: seen.phase == "queued")
+    waits = eventually(lambda: client.job(job.run_id), lambda seen: seen.reason.startswith("waits for nodes"))
+    assert waits.reason.startswith("waits for nodes: needs 3 × 1 CPU, and the cluster has 2 CPUs")
+    foreign.told("add")
+    resumed = eventually(lambda: client.job(job.run_id), lambda seen: seen.ended)
+    assert (resumed.phase, resumed.attempt) == ("finished", 2), resumed.reason
+    course = client.history(resumed, "loss")
+    assert [step for step, _ in course] == list(range(POINTS))
+    assert course == client.history(undisturbed, "loss")
+
+    deployed = typed("deploy", str(LOOP / "service.yaml"))
+    assert deployed.returncode == 0, deployed.stderr
+    answer = client.query("chaos", client.example("chaos"))
+    assert (answer.status, answer.headers["x-journeyman-version"]) == (200, "2")
+
+    # Let go: control is gone, and what runs there runs on.
+    assert typed("down", "--yes").returncode == 0
+    url = f"{foreign.serve_url}/chaos/ping"
+    assert httpx.get(url).status_code == 200
+    assert typed("context", "remove", "prod", "--yes").returncode == 0
+    assert not context_folder(person, "prod").exists()
+    assert httpx.get(url).status_code == 200
+    client.close()
+
+
+def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([CLI, *arguments], check=False, capture_output=True, text=True)
+
+
+def eventually(look: Callable[[], Job], wanted: Callable[[Job], bool]) -> Job:
+    deadline = time.monotonic() + LIMIT_S
+    while not wanted(job := look()):
+        assert time.monotonic() < deadline, f"it did not happen: {job}"
+        time.sleep(0.1)
+    return job
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port

@@ -1,0 +1,228 @@
+"""Versions that cannot serve, and orders that are lost: under load, what serves goes on serving."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+import mlflow.pytorch
+import numpy as np
+import psutil
+import pytest
+import torch
+from mlflow import MlflowClient
+from mlflow.models import ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+from journeyman.client import Client, Service
+from journeyman.cluster.processes import mark_of, owned_processes
+from journeyman.cluster.settings import Settings
+from journeyman.tracking.packages import save_package
+from journeyman.tracking.registry import log_package, register
+
+LIMIT_S = 180.0
+MODEL = "strict"
+ROW = {"inputs": [[1.0, 2.0, 3.0, 4.0]]}
+ROWS = torch.ones(2, 4)
+TENSORS = ModelSignature(
+    inputs=Schema([TensorSpec(np.dtype("float32"), (-1, 4))]),
+    outputs=Schema([TensorSpec(np.dtype("float32"), (-1, 3))]),
+)
+
+RAISES = """
+import mlflow
+
+
+class Raises(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        raise ArithmeticError("it never learned to count")
+
+
+mlflow.models.set_model(Raises())
+"""
+NEVER_LOADS = """
+import time
+import mlflow
+
+
+class NeverLoads(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        time.sleep(3600)
+
+    def predict(self, context, model_input, params=None):
+        return model_input[:, :3]
+
+
+mlflow.models.set_model(NeverLoads())
+"""
+
+
+class Versions:
+    """Registers versions, each for a reason of its own."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.client = MlflowClient(tracking_uri=url, registry_uri=url)
+        self._folder = folder
+        self._count = 0
+
+    def good(self) -> str:
+        run_id = self.client.create_run("0").info.run_id
+        package = save_package(torch.nn.Linear(4, 3), ROWS, self._next())
+        return register(
+            self.client, log_package(self.client, package, run_id, MODEL), MODEL, run_id, {}, None
+        )
+
+    def torch(self, module: torch.nn.Module, serialization_format: str) -> str:
+        folder = self._next()
+        mlflow.pytorch.save_model(
+            module.eval(),
+            folder,
+            signature=TENSORS,
+            input_example=ROWS.numpy(),
+            pip_requirements=[],
+            serialization_format=serialization_format,
+        )
+        return self._registered(folder)
+
+    def python(self, source: str) -> str:
+        folder = self._next()
+        code = folder.with_suffix(".py")
+        code.write_text(source)
+        mlflow.pyfunc.save_model(
+            folder,
+            python_model=str(code),
+            signature=TENSORS,
+            input_example=ROWS.numpy(),
+            pip_requirements=[],
+        )
+        return self._registered(folder)
+
+    def moved(self, version: str) -> None:
+        self.client.set_registered_model_alias(MODEL, "champion", version)
+
+    def _next(self) -> Path:
+        self._count += 1
+        return self._folder / f"version-{self._count}"
+
+    def _registered(self, folder: Path) -> str:
+        run_id = self.client.create_run("0").info.run_id
+        self.client.log_artifacts(run_id, str(folder), "model")
+        source = f"{self.client.get_run(run_id).info.artifact_uri}/model"
+        return str(self.client.create_model_version(MODEL, source, run_id).version)
+
+
+@contextmanager
+def asked_all_the_time(url: str) -> Iterator[list[tuple[int, str]]]:
+    """Status and version of each answer, as they come."""
+    answers: list[tuple[int, str]] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(timeout=60, limits=httpx.Limits(keepalive_expiry=2)) as http:
+            while not done.is_set():
+                answer = http.post(f"{url}/invocations", json=ROW)
+                answers.append((answer.status_code, answer.headers.get("x-journeyman-version", answer.text)))
+                time.sleep(0.02)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield answers
+    finally:
+        done.set()
+        asking.join()
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's and torch's own, while they export.
+def test_what_cannot_serve_or_is_lost_never_ends_what_serves(
+    stack: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", stack.mlflow_url)
+    mlflow.set_tracking_uri(stack.mlflow_url)
+    versions = Versions(stack.mlflow_url, tmp_path)
+    first = versions.good()
+    versions.moved(first)
+    spec = tmp_path / "service.yaml"
+    spec.write_text(f"kind: service\nname: {MODEL}\nmodel: models:/{MODEL}@champion\n")
+    with torch.no_grad():
+        (nan := torch.nn.Linear(4, 3)).weight.fill_(float("nan"))
+
+    with closing(Client(stack)) as client:
+
+        def until(wanted: Callable[[Service], bool]) -> Service:
+            deadline = time.monotonic() + LIMIT_S
+            while not wanted(service := client.service(MODEL)):
+                assert time.monotonic() < deadline, f"it did not happen: {service}"
+                time.sleep(0.2)
+            return service
+
+        client.deploy(spec)
+        url = until(lambda service: service.phase == "healthy").url
+        with asked_all_the_time(url) as answers:
+            for version, why in (
+                (versions.torch(nan, "pt2"), "holds NaN on its own input example"),
+                (versions.torch(torch.nn.Linear(4, 3), "pickle"), "stored as pickle"),
+                (versions.python(RAISES), "it never learned to count"),
+            ):
+                versions.moved(version)
+                kept = until(lambda service, version=version: f"version {version}:" in service.reason)  # type: ignore[misc]
+                assert kept.reason.startswith(f"keeps version {first}: version {version}:")
+                assert why in kept.reason, kept.reason
+                assert (kept.phase, kept.serving_version) == ("healthy", first)
+
+            # One that never finishes loading holds up neither the answers nor the one that comes after it.
+            versions.moved(stuck := versions.python(NEVER_LOADS))
+            until(lambda service: service.phase == "swapping" and service.candidate_version == stuck)
+            versions.moved(second := versions.good())
+            until(lambda service: service.phase == "healthy" and service.serving_version == second)
+
+            # Orders that are lost: the alias, then the version, then the model's very name.
+            versions.client.delete_registered_model_alias(MODEL, "champion")
+            lost = until(lambda service: service.reason.startswith("order lost"))
+            assert lost.reason == (
+                f"order lost: model {MODEL} has no alias champion; version {second} goes on serving"
+            )
+            versions.moved(second)
+            until(lambda service: service.reason == "")
+            versions.client.rename_registered_model(MODEL, f"{MODEL}-renamed")
+            until(lambda service: service.reason.startswith("order lost"))
+            versions.client.rename_registered_model(f"{MODEL}-renamed", MODEL)
+            until(lambda service: service.reason == "")
+            versions.client.delete_model_version(MODEL, second)
+            until(lambda service: service.reason.startswith("order lost"))
+            versions.client.delete_registered_model(MODEL)
+            assert until(lambda service: "not found" in service.reason).serving_version == second
+            time.sleep(1)
+        assert {status for status, _ in answers} == {200}
+        assert list(dict.fromkeys(version for _, version in answers)) == [first, second]
+
+        # A replica that dies now has its files, though MLflow has them no more.
+        for process in replicas(stack):
+            process.kill()
+        deadline = time.monotonic() + LIMIT_S
+        while not answers_again(url):
+            assert time.monotonic() < deadline, "the service never answered again"
+            time.sleep(0.2)
+        assert httpx.post(f"{url}/invocations", json=ROW).headers["x-journeyman-version"] == second
+        client.undeploy(MODEL)
+        while MODEL in {service.name for service in client.services()}:
+            assert time.monotonic() < deadline + LIMIT_S
+            time.sleep(0.2)
+
+
+def replicas(stack: Settings) -> list[psutil.Process]:
+    owned = [each.process for each in owned_processes(mark_of(stack.cluster, "ray"))]
+    found = [process for process in owned if f"ServeReplica:{MODEL}" in " ".join(process.cmdline())]
+    assert found, "the service has a replica"
+    return found
+
+
+def answers_again(url: str) -> bool:
+    try:
+        return httpx.post(f"{url}/invocations", json=ROW, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
