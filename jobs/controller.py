@@ -114,7 +114,7 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
             case Phase.QUEUED:
                 queue.append(job)
             case Phase.STARTING | Phase.RUNNING | Phase.CANCELLING:
-                actions += _follow(job, snapshot.ray_jobs.get(job.submission_id), now)
+                actions += _follow(job, snapshot, now)
             case _:
                 # It ended, and control died before MLflow's own status said so.
                 actions.append(Mark(job=job, phase=job.phase, reason=job.run.reason))
@@ -123,8 +123,7 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
     for job in snapshot.jobs:
         if job.phase is Phase.STARTING:
             capacity = capacity.after(gang(job.spec))
-    candidates = [Candidate(run_id=j.run.run_id, name=j.spec.name, gang=gang(j.spec)) for j in queue]
-    for job, admission in zip(queue, admit(candidates, capacity), strict=True):
+    for job, admission in zip(queue, admit([_candidate(job) for job in queue], capacity), strict=True):
         match admission.verdict:
             case Verdict.NEVER:
                 # It fitted when it was submitted: a node is gone, and may come back.
@@ -162,20 +161,24 @@ def _only_tells(action: Action) -> bool:
     return isinstance(action, Mark) and action.phase is action.job.phase
 
 
-def _follow(job: Job, ray_job: RayJob | None, now: float) -> list[Action]:
+def _candidate(job: Job) -> Candidate:
+    return Candidate(run_id=job.run.run_id, name=job.spec.name, gang=gang(job.spec))
+
+
+def _follow(job: Job, snapshot: Snapshot, now: float) -> list[Action]:
     """A job whose attempt is claimed."""
-    run = job.run
+    run, ray_job = job.run, snapshot.ray_jobs.get(job.submission_id)
     if ray_job is None:
         if run.milliseconds(records.CANCEL_MS):
             return [Mark(job=job, phase=Phase.CANCELLED, reason="cancelled")]
         if job.phase is Phase.STARTING and f"{records.OUTCOME}.{run.attempt}" not in run.tags:
             return [Start(job=job, attempt=run.attempt, reason=run.reason)]
     elif not ray_job.ended:
-        return _follow_living(job, now)
+        return _follow_living(job, snapshot.capacity, now)
     return [_judge(job, ray_job)]
 
 
-def _follow_living(job: Job, now: float) -> list[Action]:
+def _follow_living(job: Job, capacity: Capacity, now: float) -> list[Action]:
     run = job.run
     if job.phase is Phase.CANCELLING:
         return []
@@ -187,6 +190,11 @@ def _follow_living(job: Job, now: float) -> list[Action]:
         return [Stop(job=job, reason=f"stops: it ran for its max_duration of {limit_s:g} s")]
     if job.phase is Phase.STARTING and started_ms is not None:
         return [Mark(job=job, phase=Phase.RUNNING, reason=f"runs on {job.spec.in_workers}")]
+    if job.phase is Phase.STARTING:
+        # Ray learns late that a node is gone: what it said was free when the attempt began may not be there.
+        [admission] = admit([_candidate(job)], capacity)
+        if admission.verdict is Verdict.NEVER:
+            return [Mark(job=job, phase=Phase.STARTING, reason=f"waits for nodes: {admission.reason}")]
     return []
 
 
@@ -295,11 +303,9 @@ class JobController:
     def _observe(self, jobs: Sequence[Job], ray_jobs: Mapping[str, RayJob]) -> Snapshot:
         hashes = {job.run.tags[records.CODE_SHA256] for job in jobs if job.phase is Phase.QUEUED}
         # Ray takes longer to tell its nodes and services than all the rest together.
-        capacity = (
-            self._ray.capacity(self._settings.growth, self._ray.applications())
-            if hashes
-            else Capacity(nodes=())
-        )
+        capacity = Capacity(nodes=())
+        if any(job.phase in (Phase.QUEUED, Phase.STARTING) for job in jobs):
+            capacity = self._ray.capacity(self._settings.growth, self._ray.applications())
         there = frozenset(sha for sha in hashes if self._ray.has_package(package_name(sha)))
         return Snapshot(jobs=jobs, ray_jobs=ray_jobs, capacity=capacity, code_there=there)
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
+import httpx
 import pytest
 
 from journeyman.cluster.parts import ray_folder
@@ -34,3 +38,35 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         stop(home)
         del os.environ["JOURNEYMAN_HOME"]
         shutil.rmtree(ray_folder(home), ignore_errors=True)
+
+
+ROW = {"inputs": [[1.0, 2.0, 3.0, 4.0]]}
+Answers = list[tuple[int, str]]
+"""Status and version of each answer, as they come."""
+
+
+@pytest.fixture
+def asked() -> Callable[[str], AbstractContextManager[Answers]]:
+    """Someone who asks the service at an address all the time."""
+    return _asked
+
+
+@contextmanager
+def _asked(url: str) -> Iterator[Answers]:
+    answers: Answers = []
+    done = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(timeout=60, limits=httpx.Limits(keepalive_expiry=2)) as http:
+            while not done.is_set():
+                answer = http.post(f"{url}/invocations", json=ROW)
+                answers.append((answer.status_code, answer.headers.get("x-journeyman-version", answer.text)))
+                time.sleep(0.02)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield answers
+    finally:
+        done.set()
+        asking.join()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import httpx
@@ -115,31 +114,12 @@ class Versions:
         return str(self.client.create_model_version(MODEL, source, run_id).version)
 
 
-@contextmanager
-def asked_all_the_time(url: str) -> Iterator[list[tuple[int, str]]]:
-    """Status and version of each answer, as they come."""
-    answers: list[tuple[int, str]] = []
-    done = threading.Event()
-
-    def ask() -> None:
-        with httpx.Client(timeout=60, limits=httpx.Limits(keepalive_expiry=2)) as http:
-            while not done.is_set():
-                answer = http.post(f"{url}/invocations", json=ROW)
-                answers.append((answer.status_code, answer.headers.get("x-journeyman-version", answer.text)))
-                time.sleep(0.02)
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
-        yield answers
-    finally:
-        done.set()
-        asking.join()
-
-
 @pytest.mark.filterwarnings("ignore")  # MLflow's and torch's own, while they export.
 def test_what_cannot_serve_or_is_lost_never_ends_what_serves(
-    stack: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stack: Settings,
+    asked: Callable[[str], AbstractContextManager[list[tuple[int, str]]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stack.mlflow_url)
     mlflow.set_tracking_uri(stack.mlflow_url)
@@ -162,7 +142,7 @@ def test_what_cannot_serve_or_is_lost_never_ends_what_serves(
 
         client.deploy(spec)
         url = until(lambda service: service.phase == "healthy").url
-        with asked_all_the_time(url) as answers:
+        with asked(url) as answers:
             for version, why in (
                 (versions.torch(nan, "pt2"), "holds NaN on its own input example"),
                 (versions.torch(torch.nn.Linear(4, 3), "pickle"), "stored as pickle"),

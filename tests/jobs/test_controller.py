@@ -96,6 +96,15 @@ def test_job_whose_node_is_gone_waits_for_it_and_holds_nobody_up() -> None:
     assert start.job is small
 
 
+def test_starting_job_whose_node_turns_out_to_be_gone_says_what_it_waits_for() -> None:
+    """Ray told of a dead node as of a living one when the attempt began."""
+    submitted = {f"{'a' * 32}-2": ray_job("RUNNING")}
+    [wait] = act([job(Phase.STARTING, ATTEMPT="2")], submitted, free=1, total=1)
+    assert isinstance(wait, Mark)
+    assert (wait.phase, wait.reason[:37]) == (Phase.STARTING, "waits for nodes: needs 2 × 1 CPU, and")
+    assert act([job(Phase.STARTING, ATTEMPT="2")], submitted) == []
+
+
 def test_starting_job_keeps_its_place_until_its_workers_have_it() -> None:
     starting = job(Phase.STARTING, ATTEMPT="1")
     waiting = job(Phase.QUEUED, run_id="b" * 32)

@@ -1,0 +1,93 @@
+"""How each key of a new order reaches a service that answers, as `deploy` says it will."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from journeyman.client import Client
+from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.settings import Settings
+from journeyman.tracking.packages import save_package
+from journeyman.tracking.registry import log_package, register
+
+NAME = "reordered"
+LIMIT_S = 180.0
+
+CHANGES = [
+    # the key's new value, whether the replicas there are stay, and how many there are then
+    ("replicas=2", True, 2),
+    ("replicas=1", None, 1),
+    ("env.GREETING=hello", False, 1),
+    ("resources.cpus=0.5", False, 1),
+    ("allow_pickle=true", False, 1),
+    ("project=elsewhere", True, 1),
+]
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's and torch's own, while they export.
+def test_each_key_arrives_as_it_is_told_and_no_request_fails(
+    stack: Settings, asked: Callable[[str], AbstractContextManager[list[tuple[int, str]]]], tmp_path: Path
+) -> None:
+    registry = MlflowClient(tracking_uri=stack.mlflow_url, registry_uri=stack.mlflow_url)
+    run_id = registry.create_run("0").info.run_id
+    package = save_package(torch.nn.Linear(4, 3), torch.ones(2, 4), tmp_path / "model")
+    register(registry, log_package(registry, package, run_id, NAME), NAME, run_id, {}, "champion")
+    spec = tmp_path / "service.yaml"
+    spec.write_text(f"kind: service\nname: {NAME}\nmodel: models:/{NAME}@champion\n")
+
+    with closing(Client(stack)) as client, closing(Ray(stack.ray_url, stack.ray_token)) as ray:
+
+        def replicas() -> set[str] | None:
+            """Of the service once it is as it was ordered."""
+            [application] = [each for each in ray.applications() if each.name == NAME]
+            settled = client.service(NAME).phase == "healthy" and application.status == "RUNNING"
+            alive = {each.replica_id for each in application.replicas if each.state == "RUNNING"}
+            return alive if settled and len(alive) == len(application.replicas) else None
+
+        def settled(wanted: Callable[[set[str]], bool]) -> set[str]:
+            deadline = time.monotonic() + LIMIT_S
+            while (found := replicas()) is None or not wanted(found):
+                assert time.monotonic() < deadline, f"{found}: {client.service(NAME)}"
+                time.sleep(0.2)
+            return found
+
+        client.deploy(spec)
+        deadline = time.monotonic() + LIMIT_S
+        while client.service(NAME).phase != "healthy":
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        there = settled(lambda found: len(found) == 1)
+        assert client.plan_deploy(spec) == []
+        ordered: list[str] = []
+        with asked(client.service(NAME).url) as answers:
+            for assignment, stay, count in CHANGES:
+                key = assignment.partition("=")[0].partition(".")[0]
+                ordered = [each for each in ordered if each.partition("=")[0] != assignment.partition("=")[0]]
+                ordered.append(assignment)
+                [told] = client.plan_deploy(spec, ordered)
+                assert told.startswith(f"{key}: ")
+                assert ("new replicas" in told) == (stay is False), told
+                client.deploy(spec, ordered)
+                now = settled(
+                    lambda found, stay=stay, count=count, there=there: (  # type: ignore[misc]
+                        len(found) == count and (stay is not False or not found & there)
+                    )
+                )
+                if stay:
+                    assert there <= now, f"{assignment} replaced the replicas"
+                there = now
+            _, [back] = client.rollback(NAME)
+            assert back.startswith("project: elsewhere → default")
+            time.sleep(1)
+        assert {status for status, _ in answers} == {200}
+        client.undeploy(NAME)
+        while NAME in {service.name for service in client.services()}:
+            assert time.monotonic() < deadline + 10 * LIMIT_S
+            time.sleep(0.2)
