@@ -8,9 +8,15 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def mlflow_url(request: pytest.FixtureRequest, mlflow_url: str) -> Iterator[str]:
-    """The server on SQLite, or with `production` as its parameter the one on PostgreSQL and S3."""
-    if getattr(request, "param", "sqlite") == "sqlite":
+def kind(request: pytest.FixtureRequest) -> str:
+    """Of server: a parameter of its own, for one of `mlflow_url` would start the session's server anew."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture(scope="module")
+def mlflow_url(request: pytest.FixtureRequest, mlflow_url: str, kind: str) -> Iterator[str]:
+    """The server on SQLite, or where the kind is `production` the one on PostgreSQL and S3."""
+    if kind == "sqlite":
         yield mlflow_url
         return
     environ = request.getfixturevalue("production_mlflow")

@@ -21,7 +21,7 @@ from journeyman.tracking.mlflow_rest import Mlflow, page_url
 AWAY_S = 1.5
 
 # MLflow on SQLite, and on PostgreSQL and S3 behind a password.
-each_server = pytest.mark.parametrize("mlflow_url", ["sqlite", "production"], indirect=True)
+each_server = pytest.mark.parametrize("kind", ["sqlite", "production"], indirect=True)
 
 
 class Aliases(BaseHTTPRequestHandler):

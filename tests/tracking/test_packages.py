@@ -32,7 +32,7 @@ from journeyman.tracking.registry import log_package, register, registered_versi
 torch.set_num_threads(1)
 
 # MLflow on SQLite, and on PostgreSQL and S3 behind a password.
-each_server = pytest.mark.parametrize("mlflow_url", ["sqlite", "production"], indirect=True)
+each_server = pytest.mark.parametrize("kind", ["sqlite", "production"], indirect=True)
 
 Pair = namedtuple("Pair", "mean spread")
 

@@ -26,7 +26,7 @@ TIMEOUT_S = 60
 _CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 
 # MLflow on SQLite, and on PostgreSQL and S3 behind a password.
-each_server = pytest.mark.parametrize("mlflow_url", ["sqlite", "production"], indirect=True)
+each_server = pytest.mark.parametrize("kind", ["sqlite", "production"], indirect=True)
 
 
 @pytest.fixture(scope="module")
