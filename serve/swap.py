@@ -242,7 +242,8 @@ def _described(rollout: Rollout, snapshot: Snapshot) -> Decision:
         reason = f"order lost: {snapshot.trouble}; version {rollout.serving} goes on serving"
     elif rollout.refused:
         held = f"keeps version {rollout.serving}: version {rollout.refused}: {rollout.refused_because}"
-        reason = f"{reason}; {held}" if reason else held
+        # Serve goes on telling of the replicas that failed until it has the others again.
+        reason = held if reason in ("", rollout.refused_because) else f"{reason}; {held}"
     return Decision(rollout=rollout, phase=phase, reason=reason)
 
 

@@ -149,10 +149,11 @@ def test_what_cannot_serve_or_is_lost_never_ends_what_serves(
                 (versions.python(RAISES), "it never learned to count"),
             ):
                 versions.moved(version)
-                kept = until(lambda service, version=version: f"version {version}:" in service.reason)  # type: ignore[misc]
-                assert kept.reason.startswith(f"keeps version {first}: version {version}:")
+                held = f"keeps version {first}: version {version}:"
+                kept = until(lambda service, held=held: service.reason.startswith(held))  # type: ignore[misc]
                 assert why in kept.reason, kept.reason
-                assert (kept.phase, kept.serving_version) == ("healthy", first)
+                settled = until(lambda service: service.phase == "healthy")
+                assert (settled.serving_version, settled.reason) == (first, kept.reason)
 
             # One that never finishes loading holds up neither the answers nor the one that comes after it.
             versions.moved(stuck := versions.python(NEVER_LOADS))

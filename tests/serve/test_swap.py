@@ -237,6 +237,7 @@ def test_surge_ends_when_only_new_replicas_answer() -> None:
 def test_surge_that_fails_goes_back_to_the_replicas_there_were() -> None:
     decision = decide(seen(SURGING, report(), version="4", status="DEPLOY_FAILED", message="no"))
     refused = replace(PROVEN, trial=2, refused="4", refused_because="no")
+    assert decision.reason == "keeps version 3: version 4: no"
     assert (decision.rollout, refused.target_generation) == (refused, 1)
 
 

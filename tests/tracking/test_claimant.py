@@ -50,6 +50,7 @@ def test_process_that_got_the_pid_of_the_claimant_is_not_the_claimant() -> None:
         "",
         f"{OURS.name} {OURS.machine} many {OURS.started}",
     ],
+    ids=["itself", "elsewhere", "elsewhere and dead", "of another time", "closed", "nobody", "no pid"],
 )
 def test_claimant_of_whom_nothing_can_be_told_is_not_gone(claimant: str) -> None:
     assert not is_gone(claimant)
