@@ -32,7 +32,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/pytest -q --durations=10
+	$(BIN)/pytest -q -n 2 --dist loadgroup --durations=10
 
 chaos: $(STAMP)
 	@$(BIN)/python tests/chaos/chaos.py --seeds 50

@@ -19,6 +19,11 @@ import httpx
 import psutil
 import pytest
 import sqlalchemy
+from hypothesis import HealthCheck, settings
+
+# How fast a busy machine is says nothing of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 120.0

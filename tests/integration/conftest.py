@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,8 +21,17 @@ SECRET = "swordfish-5f2d9c"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start stacks of their own go first: two Rays at once are too much for two cores."""
-    items.sort(key=lambda item: item.get_closest_marker("own_stack") is None)
+    """Two Rays at once are too much for two cores: one process runs all that start one, one after another.
+
+    Those that start stacks of their own come before the one that the others share.
+    """
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.xdist_group("ray"))
+    items.sort(
+        key=lambda item: (item.get_closest_marker("own_stack") is None, not item.path.is_relative_to(here))
+    )
 
 
 @pytest.fixture(scope="session")

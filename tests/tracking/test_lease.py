@@ -138,7 +138,7 @@ def test_process_of_this_machine_that_is_gone_is_followed_at_once(mlflow: Mlflow
 from journeyman.tracking.claimant import this_process
 from journeyman.tracking.lease import Lease, clock
 from journeyman.tracking.mlflow_rest import Mlflow
-lease = Lease(Mlflow("{mlflow.url}"), "{cluster}", this_process("control"), clock)
+lease = Lease(Mlflow("{mlflow.url}", {{}}), "{cluster}", this_process("control"), clock)
 lease.turn()
 print(lease.term(), flush=True)
 input()
