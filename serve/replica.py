@@ -253,9 +253,9 @@ class Replica:
     def _load_first(self, version: str) -> Loaded:
         """The version a replica begins with, out of reach of Python's collector of cycles.
 
-        A pass over all that MLflow and torch have imported took 120 ms, over a graph of 800 layers 400 ms, and
-        loading another version brings several: nobody is answered meanwhile. What is put out of reach is never
-        freed, so a version that is to make room for another in this process is loaded again after.
+        A pass over all that MLflow and torch have imported took 120 ms, over a graph of 800 layers 400 ms,
+        and loading another version brings several: nobody is answered meanwhile. What is put out of reach is
+        never freed, so a version that is to make room for another in this process is loaded again after.
         """
         found = self._load(version)
         self._stays = bool(why_new_replicas(found.model.folder))
