@@ -211,6 +211,8 @@ def _ray(
         # It watches for the notices of spot machines, which this one is not: 3 s of processor time a job.
         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+        # Replicas are not to wait for everything else on the machine; trainings give way by themselves.
+        "RAY_worker_niceness": "0",
     }
     if machine.fast_ingress:
         # Its default /tmp/haproxy-serve belongs to whichever user of the machine came first.

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ import psutil
 from journeyman.errors import StackError
 
 MARK = "JOURNEYMAN_STACK"
+GIVES_WAY = 15
+"""Niceness of what nobody waits for; Ray's own for all of its workers, those that answer requests included."""
 KILL_LIMIT_S = 10.0
 POLL_S = 0.05
 
@@ -103,3 +107,10 @@ def _wait(processes: list[psutil.Process], limit_s: float) -> list[psutil.Proces
     while (left := [process for process in processes if is_alive(process)]) and time.monotonic() < deadline:
         time.sleep(POLL_S)
     return left
+
+
+def give_way() -> None:
+    """The calling thread, and what it starts, has what those leave that answer requests on this machine."""
+    if sys.platform == "linux":
+        # On Linux a priority is a thread's.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GIVES_WAY)

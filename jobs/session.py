@@ -20,6 +20,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from ray.exceptions import RayError, RayTaskError
 from ray.train import get_context
 
+from journeyman.cluster.processes import give_way
 from journeyman.cluster.settings import home_folder, read_secrets
 from journeyman.errors import JourneymanError, UnreachableError
 from journeyman.jobs.failures import Cause, RankError
@@ -46,6 +47,7 @@ _MAX_DETAIL_CHARACTERS = 3000
 
 def work(order: dict[str, Any]) -> None:
     """One worker's part of an attempt, from its environment to its last log line; `order` holds the spec."""
+    give_way()
     # Ray's workers print at INFO: each piece of log shipped would print a line that is shipped next.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     spec = TrainSpec.model_validate(order["spec"])

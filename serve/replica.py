@@ -31,6 +31,7 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import Response
 
+from journeyman.cluster.processes import give_way
 from journeyman.cluster.settings import home_folder
 from journeyman.errors import JourneymanError, NotFoundError, UnreachableError
 from journeyman.serve.application import DEPLOYMENT
@@ -132,7 +133,10 @@ class Replica:
         target = Target(user_config["serving"], user_config.get("candidate"), user_config.get("trial", 0))
         self._target = target
         if self._loaded is None:
-            self._loaded = await asyncio.to_thread(self._load_first, target.serving)
+            # In a thread that gives way to the replicas that answer meanwhile on this machine.
+            with ThreadPoolExecutor(1, "first-version", give_way) as first:
+                loop = asyncio.get_running_loop()
+                self._loaded = await loop.run_in_executor(first, self._load_first, target.serving)
             threading.Thread(target=self._keep_up, name="versions", daemon=True).start()
         elif self._candidate is not None and self._candidate.version == target.serving:
             self._loaded = self._candidate
