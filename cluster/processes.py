@@ -21,7 +21,7 @@ from journeyman.errors import StackError
 
 MARK = "JOURNEYMAN_STACK"
 GIVES_WAY = 15
-"""Niceness of what nobody waits for; Ray's own for all of its workers, those that answer requests included."""
+"""Niceness of what nobody waits for; Ray gives it to all of its workers, those that answer requests too."""
 KILL_LIMIT_S = 10.0
 POLL_S = 0.05
 
