@@ -96,7 +96,7 @@ _DEATHS = (
     (re.compile(r"exit(?:s|ed)? (?:with|by) exit code '?(\d+)"), "its process exited with code {0:.0f}"),
     (
         re.compile(r"connection error code 2|unexpectedly exits with a connection error"),
-        "its process was killed or crashed: SIGKILL, as when memory runs out, or a fault such as SIGSEGV",
+        "its process died without a word: killed, as when memory runs out, or crashed, as by SIGSEGV",
     ),
 )
 """What Ray says of a worker that is gone, and what that means; the first that fits."""
