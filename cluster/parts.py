@@ -208,6 +208,8 @@ def _ray(
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_START_HOOK": f"{without_ray_client.__module__}.{without_ray_client.__name__}",
         "RAY_JOB_STOP_WAIT_TIME_S": str(JOB_STOP_WAIT_S),
+        # Ray tells nobody a process's stack without it; behind the token, on loopback, nobody else asks.
+        "RAY_DASHBOARD_ENABLE_PROFILING": "1",
         # It watches for the notices of spot machines, which this one is not: 3 s of processor time a job.
         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",

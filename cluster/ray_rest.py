@@ -14,6 +14,8 @@ from journeyman.cluster.capacity import Capacity, Growth, Node, Occupant
 from journeyman.errors import DeniedError, NotFoundError, RefusedError, UnreachableError
 
 _USEFUL = ("CPU", "GPU", "memory")
+STACK_TIMEOUT_S = 15.0
+"""A process that is frozen in the kernel keeps whoever looks into it for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,24 @@ class Ray:
     def stop(self, submission_id: str) -> None:
         self._json("POST", f"/api/jobs/{submission_id}/stop")
 
+    def stack(self, node_id: str, pid: int) -> str:
+        """The Python stacks of a process on a node, as py-spy sees them there; the process is paused for it.
+
+        Raises RefusedError where they cannot be had, within STACK_TIMEOUT_S too.
+        """
+        query = {"node_id": node_id, "pid": str(pid), "native": "0"}
+        try:
+            answer = self._answer("GET", "/worker/traceback", params=query, timeout=STACK_TIMEOUT_S)
+        except UnreachableError as error:
+            if isinstance(error.__cause__, httpx.ReadTimeout):
+                raise RefusedError(
+                    f"no stack within {STACK_TIMEOUT_S:g} s", "Its process or its node may be frozen."
+                ) from None
+            raise
+        if answer.is_success:
+            return answer.text
+        raise RefusedError(*stack_refusal(answer.text))
+
     # -- code ----------------------------------------------------------------------------------------
 
     def has_package(self, name: str) -> bool:
@@ -169,14 +189,17 @@ class Ray:
     def _json(self, method: str, path: str, **kwargs: Any) -> Any:
         return orjson.loads(self._send(method, path, **kwargs).content)
 
-    def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+    def _answer(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, **kwargs)
+            return self._http.request(method, path, **kwargs)
         except httpx.HTTPError as error:
             raise UnreachableError(
                 f"Ray at {self.url} does not answer: {type(error).__name__}",
                 "`journeyman status` tells which part is down; `journeyman up` starts the local stack.",
             ) from error
+
+    def _send(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        answer = self._answer(method, path, **kwargs)
         if answer.is_success:
             return answer
         if answer.status_code == 404:
@@ -199,6 +222,37 @@ def _ray_job(body: Mapping[str, Any]) -> RayJob:
         message=body.get("message") or "",
         exit_code=body.get("driver_exit_code"),
     )
+
+
+_STACK_REFUSALS = {
+    "Profiling is disabled": (
+        "Ray's dashboard shows no stacks",
+        "Start the head node with RAY_DASHBOARD_ENABLE_PROFILING=1.",
+    ),
+    "not installed": ("its node has no py-spy", "Install py-spy beside Ray; `ray[default]` brings it."),
+    "Permission": (
+        "py-spy may not look into the process",
+        "Let Ray's nodes trace processes: CAP_SYS_PTRACE in a container, else kernel.yama.ptrace_scope=0.",
+    ),
+    # A process that is stopped stops for py-spy too, but not as it expects.
+    "SIGSTOP": (
+        "the process is stopped, as SIGSTOP does",
+        "`kill -CONT` on its node lets it go on.",
+    ),
+    "Check that the process is running": ("the process is gone", ""),
+    "Failed to get agent address": ("its node is gone", ""),
+}
+"""What Ray and py-spy say, and what that means for whoever asked."""
+
+
+def stack_refusal(text: str) -> tuple[str, str]:
+    """Why there is no stack, and what to do."""
+    for mark, told in _STACK_REFUSALS.items():
+        if mark in text:
+            return told
+    lines = [line.strip() for line in text.splitlines()]
+    said = next((line for line in lines if line.startswith("Error:")), next(filter(None, lines), "no reason"))
+    return f"Ray shows no stack of the process: {said[:300]}", ""
 
 
 def _useful(resource: str) -> bool:

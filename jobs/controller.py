@@ -22,9 +22,12 @@ from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError
 from journeyman.jobs.admission import Candidate, Verdict, admit
 from journeyman.jobs.failures import Cause, Outcome, another_attempt, driverless
+from journeyman.jobs.hang import FLOOR_S, Pace, Watch, hang_reason, leading_metrics, look_again, pace_of
 from journeyman.jobs.note import job_note
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase, may_follow
+from journeyman.jobs.place import read_places
 from journeyman.jobs.spec import TrainSpec, gang
+from journeyman.jobs.stacks import read_stacks, stacks_text
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import Run
@@ -32,6 +35,8 @@ from journeyman.tracking.records import Run
 TURN_LIMIT_S = 2.0
 """How long a turn acts at most: with hundreds of jobs to tell or to end, those to start come no later."""
 ENTRYPOINT = "python -m journeyman.jobs.driver"
+_METRICS_READ = 3
+"""How many metrics' points are read to learn a job's pace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What is known of the steps of a job that runs."""
+
+    watch: Watch
+    pace: Pace | None
+    """None too where it is not read: of a job that steps nobody asks it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """What control knows at one moment."""
 
@@ -60,6 +74,8 @@ class Snapshot:
     capacity: Capacity
     code_there: frozenset[str]
     """Hashes of the code that the cluster holds."""
+    progress: Mapping[str, Progress]
+    """By run, of the jobs that run or hang."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +112,15 @@ class Mark:
     reason: str
 
 
-Action = Upload | Start | Stop | Mark
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """Store the stacks of a job that hangs, off the loop, and record that it does."""
+
+    job: Job
+    reason: str
+
+
+Action = Upload | Start | Stop | Mark | Suspect
 
 
 def decide(snapshot: Snapshot, now: float) -> list[Action]:
@@ -113,7 +137,7 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
                 actions.append(Mark(job=job, phase=Phase.CANCELLED, reason=reason))
             case Phase.QUEUED:
                 queue.append(job)
-            case Phase.STARTING | Phase.RUNNING | Phase.CANCELLING:
+            case Phase.STARTING | Phase.RUNNING | Phase.HUNG | Phase.CANCELLING:
                 actions += _follow(job, snapshot, now)
             case _:
                 # It ended, and control died before MLflow's own status said so.
@@ -174,11 +198,11 @@ def _follow(job: Job, snapshot: Snapshot, now: float) -> list[Action]:
         if job.phase is Phase.STARTING and f"{records.OUTCOME}.{run.attempt}" not in run.tags:
             return [Start(job=job, attempt=run.attempt, reason=run.reason)]
     elif not ray_job.ended:
-        return _follow_living(job, snapshot.capacity, now)
+        return _follow_living(job, snapshot, now)
     return [_judge(job, ray_job)]
 
 
-def _follow_living(job: Job, capacity: Capacity, now: float) -> list[Action]:
+def _follow_living(job: Job, snapshot: Snapshot, now: float) -> list[Action]:
     run = job.run
     if job.phase is Phase.CANCELLING:
         return []
@@ -192,10 +216,25 @@ def _follow_living(job: Job, capacity: Capacity, now: float) -> list[Action]:
         return [Mark(job=job, phase=Phase.RUNNING, reason=f"runs on {job.spec.in_workers}")]
     if job.phase is Phase.STARTING:
         # Ray learns late that a node is gone: what it said was free when the attempt began may not be there.
-        [admission] = admit([_candidate(job)], capacity)
+        [admission] = admit([_candidate(job)], snapshot.capacity)
         if admission.verdict is Verdict.NEVER:
             return [Mark(job=job, phase=Phase.STARTING, reason=f"waits for nodes: {admission.reason}")]
+    progress = snapshot.progress.get(job.run.run_id)
+    if progress is None:
+        return []
+    watch = progress.watch
+    if job.phase is Phase.HUNG and watch.stepped and watch.silent_s < FLOOR_S:
+        reason = f"runs on {job.spec.in_workers}, and steps again"
+        return [Mark(job=job, phase=Phase.RUNNING, reason=reason)]
+    if job.phase is Phase.RUNNING and not _publishes(run):
+        hangs = hang_reason(watch.silent_s, progress.pace)
+        return [Suspect(job=job, reason=hangs)] if hangs else []
     return []
+
+
+def _publishes(run: Run) -> bool:
+    """Whether the ranks are past training: while a model is exported no step is due."""
+    return f"{records.CLAIM_PARAM}.{run.attempt}.publication" in run.params
 
 
 def _judge(job: Job, ray_job: RayJob | None) -> Action:
@@ -236,6 +275,12 @@ class JobController:
         self._package = package
         self._uploads: dict[str, Future[None]] = {}
         self._uploaders = ThreadPoolExecutor(max_workers=2, thread_name_prefix="upload")
+        self._watches: dict[str, Watch] = {}
+        self._paces: dict[str, Future[Pace | None]] = {}
+        """Of the jobs that are silent."""
+        self._stacks: dict[str, Future[str]] = {}
+        """Where the stacks of a job that hangs are stored."""
+        self._lookers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="look")
 
     def step(self, now: float) -> bool:
         """One turn; whether a job is on its way to its start or its end, so that the next turn is awaited.
@@ -253,7 +298,7 @@ class JobController:
         began_s = time.monotonic()
         # Where one of hundreds starts, the reasons of all that wait behind it change: they come last, and
         # what a turn has no time for is decided anew in the next.
-        for action in sorted(decide(self._observe(jobs, ray_jobs), now), key=_only_tells):
+        for action in sorted(decide(self._observe(jobs, ray_jobs, now), now), key=_only_tells):
             if time.monotonic() - began_s > TURN_LIMIT_S:
                 break
             # One order that cannot be carried out must not hold up the others.
@@ -266,9 +311,10 @@ class JobController:
                 self._record(action.job, action.job.phase, f"{action.job.run.reason} ({error.message})", now)
         if denied is not None:
             raise denied
-        return any(job.phase is not Phase.RUNNING for job in jobs)
+        return any(job.phase not in (Phase.RUNNING, Phase.HUNG) for job in jobs)
 
     def close(self) -> None:
+        self._lookers.shutdown(wait=False, cancel_futures=True)
         self._uploaders.shutdown(wait=False, cancel_futures=True)
 
     # -- observe -------------------------------------------------------------------------------------
@@ -300,14 +346,57 @@ class JobController:
         if queued:
             self._mlflow.update_run(run.run_id, RUN_STATUS[Phase.FAILED], int(now * 1000))
 
-    def _observe(self, jobs: Sequence[Job], ray_jobs: Mapping[str, RayJob]) -> Snapshot:
+    def _observe(self, jobs: Sequence[Job], ray_jobs: Mapping[str, RayJob], now: float) -> Snapshot:
         hashes = {job.run.tags[records.CODE_SHA256] for job in jobs if job.phase is Phase.QUEUED}
         # Ray takes longer to tell its nodes and services than all the rest together.
         capacity = Capacity(nodes=())
         if any(job.phase in (Phase.QUEUED, Phase.STARTING) for job in jobs):
             capacity = self._ray.capacity(self._settings.growth, self._ray.applications())
         there = frozenset(sha for sha in hashes if self._ray.has_package(package_name(sha)))
-        return Snapshot(jobs=jobs, ray_jobs=ray_jobs, capacity=capacity, code_there=there)
+        running = [job.run for job in jobs if job.phase in (Phase.RUNNING, Phase.HUNG)]
+        return Snapshot(
+            jobs=jobs,
+            ray_jobs=ray_jobs,
+            capacity=capacity,
+            code_there=there,
+            progress=self._observe_progress(running, now),
+        )
+
+    def _observe_progress(self, runs: Sequence[Run], now: float) -> Mapping[str, Progress]:
+        self._watches = {
+            run.run_id: look_again(self._watches.get(run.run_id), run.attempt, run.steps, now) for run in runs
+        }
+        progress = {}
+        for run in runs:
+            watch = self._watches[run.run_id]
+            silent = run.phase == Phase.RUNNING and watch.silent_s > FLOOR_S
+            progress[run.run_id] = Progress(watch=watch, pace=self._pace(run, watch) if silent else None)
+        # Read again, and stored again, when a job is silent once more.
+        silent_now = {run_id for run_id, each in self._watches.items() if each.silent_s > FLOOR_S}
+        self._paces = {key: pace for key, pace in self._paces.items() if key in silent_now}
+        self._stacks = {key: stacks for key, stacks in self._stacks.items() if key in silent_now}
+        return progress
+
+    def _pace(self, run: Run, watch: Watch) -> Pace | None:
+        """Read once a silence, off the loop: a long job has a million points. None until it is read."""
+        reading = self._paces.get(run.run_id)
+        if reading is None:
+            self._paces[run.run_id] = self._lookers.submit(self._read_pace, run, watch)
+        if reading is None or not reading.done():
+            return None
+        if isinstance(reading.exception(), JourneymanError):
+            del self._paces[run.run_id]
+            return None
+        return reading.result()
+
+    def _read_pace(self, run: Run, watch: Watch) -> Pace | None:
+        started_ms = run.milliseconds(records.WORKERS_STARTED_MS) or 0
+        points = [
+            (int(point.get("step", 0)), int(point["timestamp"]) / 1000)
+            for metric in leading_metrics(watch.steps, _METRICS_READ)
+            for point in self._mlflow.metric_history(run.run_id, metric)
+        ]
+        return pace_of(points, started_ms / 1000)
 
     # -- act -----------------------------------------------------------------------------------------
 
@@ -319,6 +408,8 @@ class JobController:
                 self._upload(action.job, action.reason, now)
             case Start():
                 self._start(action, now)
+            case Suspect():
+                self._suspect(action.job, action.reason, now)
             case Stop():
                 self._record(action.job, Phase.CANCELLING, action.reason, now)
                 with contextlib.suppress(NotFoundError):
@@ -342,6 +433,27 @@ class JobController:
     def _carry(self, run: Run) -> None:
         content = self._mlflow.download(run, records.CODE_ARTIFACT)
         self._ray.upload_package(package_name(run.tags[records.CODE_SHA256]), content)
+
+    def _suspect(self, job: Job, reason: str, now: float) -> None:
+        """The stacks first, the phase when they are there: a mark that names them is never without them."""
+        run = job.run
+        storing = self._stacks.get(run.run_id)
+        if storing is None:
+            self._stacks[run.run_id] = self._lookers.submit(self._store_stacks, run, now)
+        elif storing.done():
+            error = storing.exception()
+            if error is not None and not isinstance(error, JourneymanError):
+                raise error
+            told = f"no stacks: {error.message}" if error else f"stacks under {storing.result()}"
+            self._record(job, Phase.HUNG, f"{reason}; {told}", now)
+
+    def _store_stacks(self, run: Run, now: float) -> str:
+        path = (
+            f"{records.STACKS_ARTIFACT}/{run.attempt}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}.txt"
+        )
+        stacks = read_stacks(self._ray, read_places(self._mlflow, run, run.attempt))
+        self._mlflow.upload(run, path, stacks_text(stacks).encode())
+        return path
 
     def _start(self, start: Start, now: float) -> None:
         run = start.job.run

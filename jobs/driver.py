@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
 import ray
 from ray.train import ControllerError, TrainingFailedError, WorkerGroupError
 
 from journeyman.errors import described
-from journeyman.jobs.failures import Cause, Outcome, RankError, classify
+from journeyman.jobs.failures import Cause, Outcome, RankError, classify, death_of_worker
 from journeyman.jobs.logs import DRIVER, LogShipper, own_output_files
+from journeyman.jobs.place import read_places
 from journeyman.jobs.publication import STORAGE, Publication
 from journeyman.jobs.spec import TrainSpec
 from journeyman.jobs.trainer import build_trainer
 from journeyman.tracking import store
 from journeyman.tracking.mlflow_rest import Mlflow, job_client
-from journeyman.tracking.records import CLAIM_PARAM, OUTCOME, PUBLICATION
+from journeyman.tracking.records import CLAIM_PARAM, OUTCOME, PUBLICATION, Run
 
 CLAIMANT = "JOURNEYMAN_CLAIMANT"
 """Who claimed this attempt; a driver whose claim was not the one that was stored does nothing."""
@@ -33,6 +35,8 @@ def main() -> int:
     with LogShipper(mlflow, run, DRIVER, attempt, own_output_files()):
         ray.init(log_to_driver=False)
         outcome = train(spec, run_id, os.environ[STORAGE])
+        if outcome.rank is not None:
+            outcome = replace(outcome, node=_node_of(mlflow, run, attempt, outcome.rank))
         if outcome.cause is Cause.FINISHED:
             outcome = _published(mlflow, spec, run_id) or outcome
         sys.stdout.write(f"attempt {attempt} ended: {outcome.message}\n")
@@ -59,9 +63,16 @@ def train(spec: TrainSpec, run_id: str, storage: str) -> Outcome:
     return Outcome(cause=Cause.FINISHED, message="training finished")
 
 
+def _node_of(mlflow: Mlflow, run: Run, attempt: int, rank: int) -> str:
+    places = read_places(mlflow, run, attempt)
+    return next((place.node for place in places if place.rank == rank), "")
+
+
 def _rank_error(error: Exception) -> RankError:
     """Whatever a worker did not raise as its own is what became of its process."""
-    return error if isinstance(error, RankError) else RankError(described(error), cause=Cause.MACHINE)
+    if isinstance(error, RankError):
+        return error
+    return RankError(death_of_worker(str(error)) or described(error), cause=Cause.MACHINE)
 
 
 def _published(mlflow: Mlflow, spec: TrainSpec, run_id: str) -> Outcome | None:

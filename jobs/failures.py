@@ -58,6 +58,8 @@ class Outcome:
     message: str
     rank: int | None = None
     """The first rank that failed."""
+    node: str = ""
+    """The machine it ran on, where it had said so."""
     detail: str = ""
     """The traceback, or the last lines that were printed."""
 
@@ -82,6 +84,36 @@ class RankError(JourneymanError):
         self.cause = cause
         self.detail = detail
         """The traceback, or the last lines that were printed."""
+
+
+_DEATHS = (
+    (
+        re.compile(r"health check has been hanging for ([\d.]+)"),
+        "its process did not answer for {0:.0f} s: it was stopped, or something held its interpreter",
+    ),
+    (
+        re.compile(r"low on memory|NODE_OUT_OF_MEMORY"),
+        "its process was ended because its node ran out of memory",
+    ),
+    (
+        re.compile(r"[Nn]ode.{0,40}(?:died|dead|terminated|preempted)|NODE_DIED|NODE_TERMINATED"),
+        "its node is gone",
+    ),
+    (re.compile(r"exit(?:s|ed)? (?:with|by) exit code '?(\d+)"), "its process exited with code {0:.0f}"),
+    (
+        re.compile(r"connection error code 2|unexpectedly exits with a connection error"),
+        "its process died without a word: killed, as when memory runs out, or crashed, as by SIGSEGV",
+    ),
+)
+"""What Ray says of a worker that is gone, and what that means; the first that fits."""
+
+
+def death_of_worker(told: str) -> str:
+    """What Ray tells of a worker's death, in one line; empty where it says nothing known."""
+    for pattern, meaning in _DEATHS:
+        if found := pattern.search(told):
+            return meaning.format(*(float(number) for number in found.groups()))
+    return ""
 
 
 def classify(errors: Mapping[int, RankError]) -> Outcome:

@@ -1,9 +1,10 @@
 """The phases of a job, which follows which, and MLflow's status for each. Pure.
 
-    queued ──► starting ──► running ──► finished
-      │  ▲         │           │  └────► failed
-      │  └─────────┴───────────┘ (an attempt died and another is due)
-      └──► cancelled ◄── cancelling ◄── (starting, running)
+    queued ──► starting ──► running ◄──► hung
+      │  ▲         │           │           │
+      │  └─────────┴───────────┴───────────┤ (an attempt died and another is due)
+      │                        └───────────┴──► finished, failed
+      └──► cancelled ◄── cancelling ◄── (starting, running, hung)
 
 The phase tag is the truth and control its only writer; MLflow's run status mirrors it.
 """
@@ -19,6 +20,8 @@ class Phase(StrEnum):
     QUEUED = "queued"
     STARTING = "starting"
     RUNNING = "running"
+    HUNG = "hung"
+    """Its processes are there, and no step comes."""
     CANCELLING = "cancelling"
     FINISHED = "finished"
     FAILED = "failed"
@@ -32,7 +35,12 @@ FOLLOWING: dict[Phase, frozenset[Phase]] = {
     Phase.STARTING: frozenset(
         {Phase.RUNNING, Phase.QUEUED, Phase.CANCELLING, Phase.FINISHED, Phase.FAILED, Phase.CANCELLED}
     ),
-    Phase.RUNNING: frozenset({Phase.QUEUED, Phase.CANCELLING, Phase.FINISHED, Phase.FAILED, Phase.CANCELLED}),
+    Phase.RUNNING: frozenset(
+        {Phase.HUNG, Phase.QUEUED, Phase.CANCELLING, Phase.FINISHED, Phase.FAILED, Phase.CANCELLED}
+    ),
+    Phase.HUNG: frozenset(
+        {Phase.RUNNING, Phase.QUEUED, Phase.CANCELLING, Phase.FINISHED, Phase.FAILED, Phase.CANCELLED}
+    ),
     # A job may end by itself before the order to stop reaches it: its true end stands.
     Phase.CANCELLING: frozenset({Phase.CANCELLED, Phase.FINISHED, Phase.FAILED}),
     Phase.FINISHED: frozenset(),
@@ -44,6 +52,7 @@ RUN_STATUS: dict[Phase, str] = {
     Phase.QUEUED: "SCHEDULED",
     Phase.STARTING: "SCHEDULED",
     Phase.RUNNING: "RUNNING",
+    Phase.HUNG: "RUNNING",
     Phase.CANCELLING: "RUNNING",
     Phase.FINISHED: "FINISHED",
     Phase.FAILED: "FAILED",

@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ray.train import get_context
 from ray.train.collective import broadcast_from_rank_zero
@@ -24,8 +24,8 @@ from journeyman.jobs.spec import script_arguments
 _PR_SET_PDEATHSIG = 1
 
 
-def run_script(run: str, environ: Mapping[str, str]) -> None:
-    """Run to its end on every rank.
+def run_script(run: str, environ: Mapping[str, str], started: Callable[[int], None]) -> None:
+    """Run to its end on every rank; `started` is told the child's process id.
 
     Raises RankError: an exit code is the script's own doing, a signal the machine's.
     """
@@ -35,6 +35,7 @@ def run_script(run: str, environ: Mapping[str, str]) -> None:
         env=dict(environ) | torchrun_environment(),
         preexec_fn=_die_with_parent if sys.platform == "linux" else None,
     )
+    started(child.pid)
     code = child.wait()
     if code < 0:
         name = signal.Signals(-code).name

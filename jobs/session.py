@@ -7,31 +7,35 @@ import errno
 import importlib
 import logging
 import os
+import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import ray.train.v2._internal.execution.storage
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from ray import get_runtime_context
 from ray.exceptions import RayError, RayTaskError
 from ray.train import get_context
+from ray.util import get_node_ip_address
 
 from journeyman.cluster.processes import give_way
 from journeyman.cluster.settings import home_folder, read_secrets
 from journeyman.errors import JourneymanError, UnreachableError
 from journeyman.jobs.failures import Cause, RankError
 from journeyman.jobs.logs import LogShipper, own_output_files, rank_source
+from journeyman.jobs.place import Place, place_path
 from journeyman.jobs.publication import STORAGE
 from journeyman.jobs.reports import record_reports
 from journeyman.jobs.script import run_script
 from journeyman.jobs.spec import TrainSpec
 from journeyman.tracking import store
-from journeyman.tracking.mlflow_rest import job_client
-from journeyman.tracking.records import WORKERS_STARTED_MS
+from journeyman.tracking.mlflow_rest import Mlflow, job_client
+from journeyman.tracking.records import WORKERS_STARTED_MS, Run
 
 _CHECKPOINT_FLUSH_S = 5.0
 """How long a checkpoint waits for a server that is away before it counts without its metrics."""
@@ -62,7 +66,7 @@ def work(order: dict[str, Any]) -> None:
     with LogShipper(rest, run, rank_source(rank), attempt, own_output_files()) as shipper:
         with _system_metrics(run_id, attempt):
             try:
-                run_training(spec, rank)
+                run_training(spec, rank, lambda pid: _tell_place(rest, run, attempt, rank, pid))
             except RankError as error:
                 raise _told_by_output(error, shipper.tail()) from None
         store.flush(_END_FLUSH_S)
@@ -90,11 +94,25 @@ def prepare_environment(spec: TrainSpec, rank: int) -> None:
         )
 
 
-def run_training(spec: TrainSpec, rank: int) -> None:
-    """Call the person's function, or run their script, to its end."""
+def _tell_place(rest: Mlflow, run: Run, attempt: int, rank: int, pid: int) -> None:
+    place = Place(
+        rank=rank,
+        pid=pid,
+        ip=get_node_ip_address(),
+        node=socket.gethostname(),
+        node_id=get_runtime_context().get_node_id(),
+    )
+    # A job trains whether or not it is known where.
+    with contextlib.suppress(JourneymanError):
+        rest.upload(run, place_path(attempt, rank), place.to_json().encode())
+
+
+def run_training(spec: TrainSpec, rank: int, started: Callable[[int], None]) -> None:
+    """Call the person's function, or run their script, to its end; `started` is told which process does."""
     if spec.run:
-        run_script(spec.run, os.environ)
+        run_script(spec.run, os.environ, started)
         return
+    started(os.getpid())
     if rank == 0:
         client = mlflow.MlflowClient()
         run_id = os.environ[store.RUN_ID]

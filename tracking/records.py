@@ -76,6 +76,10 @@ MAX_TAG_CHARACTERS = 8000
 CODE_ARTIFACT = "code/code.zip"
 SPEC_ARTIFACT = "spec.yaml"
 LOGS_ARTIFACT = "logs"
+RANKS_ARTIFACT = "ranks"
+"""Where each rank runs: `ranks/<attempt>-<rank>.json`."""
+STACKS_ARTIFACT = "stacks"
+"""What the ranks of a job that hung were doing: `stacks/<attempt>-<time>.txt`."""
 ORDERS_ARTIFACT = "orders"
 """Every order for a service, oldest first: `orders/<n>.yaml`."""
 

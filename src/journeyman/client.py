@@ -25,6 +25,8 @@ from journeyman.jobs.admission import Candidate, Verdict, admit
 from journeyman.jobs.failures import Outcome
 from journeyman.jobs.logs import LogChunk, LogReader
 from journeyman.jobs.phases import ENDED, Phase
+from journeyman.jobs.place import read_places
+from journeyman.jobs.stacks import RankStack, read_stacks
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_rest import Mlflow, page_url
 from journeyman.tracking.records import Run
@@ -226,6 +228,22 @@ class Client:
             if ended:
                 return
             time.sleep(_FOLLOW_INTERVAL_S)
+
+    def stacks(self, job: Job, rank: int | None = None) -> list[RankStack]:
+        """What each rank of a running job does now, or `rank` alone. Raises UsageError where none runs."""
+        told = f"job {job.name} ({job.run_id[:8]})"
+        if job.ended:
+            raise UsageError(f"{told} has ended: it is {job.phase}")
+        places = []
+        if job.phase not in (Phase.QUEUED, Phase.STARTING):
+            places = read_places(self._mlflow, self._mlflow.run(job.run_id), job.attempt)
+        if not places:
+            raise UsageError(f"{told} has not started: it is {job.phase}")
+        wanted = [place for place in places if rank in (None, place.rank)]
+        if not wanted:
+            ranks = ", ".join(str(place.rank) for place in places)
+            raise UsageError(f"{told} has no rank {rank}; it has {ranks}")
+        return read_stacks(self._ray, wanted)
 
     def history(self, job: Job, metric: str) -> list[tuple[int, float]]:
         """Each point of a metric as (step, value), by step."""

@@ -50,9 +50,12 @@ PROCESSES = {
     "replica": "ray::ServeReplica",
     "serve controller": "ray::ServeController",
     "haproxy": "haproxy",
+    "hang": "ray::RayTrainWorker",
 }
 """What a victim's process is called, or has in its command line."""
 VICTIMS = (*PARTS, *PROCESSES, "mlflow for a while", "machine")
+STOPPED = "hang"
+"""The victim that is stopped and not killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,8 @@ class Finding:
     attempts: int = 0
     recover_s: float | None = None
     """From the strike to the first point after it."""
+    left_stopped: int = 0
+    """How many processes that the strike stopped are still there in the end."""
     answers: bool = False
     """Whether the service answers in the end, with the version that the job published."""
     trouble: str = ""
@@ -87,7 +92,7 @@ class Finding:
         whole = self.gaps == 0 and self.duplicates == 0 and self.same_loss
         ended = self.phase == "finished" and self.runs == 1 and not self.trouble
         # A strike that met nobody proves nothing.
-        return self.hit > 0 and ended and whole and self.answers
+        return self.hit > 0 and ended and whole and self.answers and not self.left_stopped
 
 
 def strike_of(seed: int) -> Strike:
@@ -149,7 +154,10 @@ def victims(settings: Settings, victim: str) -> list[psutil.Process]:
 
 
 def carry_out(settings: Settings, victim: str) -> int:
-    """SIGKILL; for MLflow `for a while` a pause in which it answers nobody. How many processes were hit."""
+    """SIGKILL; SIGSTOP for a worker that hangs; for MLflow `for a while` a pause in which it answers nobody.
+
+    How many processes were hit.
+    """
     if victim == "machine":
         struck = kill(processes(settings, ""))
         start(settings.home, lambda part, text: None)
@@ -163,6 +171,11 @@ def carry_out(settings: Settings, victim: str) -> int:
         struck = len(paused)
     elif victim in PARTS:
         struck = kill(processes(settings, victim))
+    elif victim == STOPPED:
+        hanging = victims(settings, victim)[:1]
+        for process in hanging:
+            process.suspend()
+        struck = len(hanging)
     else:
         named = victims(settings, victim)
         struck = kill(named[:1] if victim == "one worker" else named)
@@ -177,6 +190,13 @@ def is_called(process: psutil.Process, name: str) -> bool:
     try:
         return name in " ".join([process.name(), *process.cmdline()])
     except psutil.Error:
+        return False
+
+
+def is_stopped(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_STOPPED
+    except psutil.NoSuchProcess:
         return False
 
 
@@ -212,6 +232,7 @@ def examine(
         if int(point["timestamp"]) > struck_ms
     ]
     finding.recover_s = (min(later) - struck_ms) / 1000 if later else None
+    finding.left_stopped = sum(is_stopped(process) for process in processes(settings, "ray"))
     version = (job.model_version or "").rpartition("/")[2]
     eventually(lambda: client.service("chaos").serving_version == version, f"version {version} serves")
     eventually(lambda: client.query("chaos", client.example("chaos")).status == 200, "the service answers")

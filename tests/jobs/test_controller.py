@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from journeyman.cluster.capacity import Capacity, Node
-from journeyman.cluster.ray_rest import RayJob
-from journeyman.jobs.controller import Action, Job, Mark, Snapshot, Start, Stop, Upload, decide
+from journeyman.cluster.ray_rest import Ray, RayJob
+from journeyman.cluster.settings import Settings
+from journeyman.errors import RefusedError
+from journeyman.jobs.controller import (
+    Action,
+    Job,
+    JobController,
+    Mark,
+    Progress,
+    Snapshot,
+    Start,
+    Stop,
+    Suspect,
+    Upload,
+    decide,
+)
 from journeyman.jobs.failures import MAX_ATTEMPTS, Cause, Outcome
+from journeyman.jobs.hang import Pace, Watch
 from journeyman.jobs.phases import ENDED, FOLLOWING, RUN_STATUS, Phase
+from journeyman.jobs.place import Place, place_path
 from journeyman.jobs.spec import TrainSpec
 from journeyman.tracking import records
+from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import Run
 
 NOW = 1000.0
@@ -55,12 +73,14 @@ def act(
     free: float = 8,
     code: bool = True,
     total: float = 8,
+    progress: Progress | None = None,
 ) -> list[Action]:
     snapshot = Snapshot(
         jobs=jobs,
         ray_jobs=ray_jobs or {},
         capacity=Capacity(nodes=(Node(total={"CPU": total}, free={"CPU": free}),)),
         code_there=frozenset({"c0de"} if code else ()),
+        progress={} if progress is None else {job_.run.run_id: progress for job_ in jobs},
     )
     return decide(snapshot, NOW)
 
@@ -145,6 +165,7 @@ def test_job_over_its_max_duration_is_stopped_and_ends_failed() -> None:
         (Phase.STARTING, None, Phase.CANCELLED),
         (Phase.CANCELLING, ray_job("STOPPED"), Phase.CANCELLED),
         (Phase.RUNNING, ray_job("FAILED"), Phase.CANCELLED),
+        (Phase.HUNG, ray_job("FAILED"), Phase.CANCELLED),
     ],
 )
 def test_cancelled_job_ends_cancelled_wherever_it_was(
@@ -155,8 +176,9 @@ def test_cancelled_job_ends_cancelled_wherever_it_was(
     assert action.phase is expected
 
 
-def test_cancel_of_a_running_job_stops_it_once() -> None:
-    running = job(Phase.RUNNING, ATTEMPT="1", CANCEL_MS="999000")
+@pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.HUNG])
+def test_cancel_of_a_running_job_stops_it_once(phase: Phase) -> None:
+    running = job(phase, ATTEMPT="1", CANCEL_MS="999000")
     assert isinstance(following(running, ray_job("RUNNING")), Stop)
     cancelling = job(Phase.CANCELLING, ATTEMPT="1", CANCEL_MS="999000")
     assert act([cancelling], {f"{'a' * 32}-1": ray_job("RUNNING")}) == []
@@ -215,6 +237,150 @@ def test_phase_that_ended_is_recorded_again_when_its_run_still_says_otherwise() 
     [action] = act([job(Phase.FAILED)])
     assert isinstance(action, Mark)
     assert (action.phase, action.reason) == (Phase.FAILED, "before")
+
+
+QUICK = Pace(usual_s=0.4, longest_s=1)
+
+
+def silent(silent_s: float, pace: Pace | None = QUICK, stepped: bool = True) -> Progress:
+    watch = Watch(attempt=1, steps={"loss": 7}, looked_s=NOW, silent_s=silent_s, stepped=stepped)
+    return Progress(watch=watch, pace=pace)
+
+
+def living(phase: Phase, progress: Progress, **tags: str) -> list[Action]:
+    running = job(phase, ATTEMPT="1", **tags)
+    return act([running], {running.submission_id: ray_job("RUNNING")}, progress=progress)
+
+
+def test_silent_job_is_suspected_with_its_reason_and_a_hung_one_waits_for_a_step() -> None:
+    assert living(Phase.RUNNING, silent(59)) == []
+    [suspect] = living(Phase.RUNNING, silent(200))
+    assert isinstance(suspect, Suspect)
+    assert suspect.reason == "no step for 3 min 20 s, where one takes 0.4 s"
+    assert living(Phase.RUNNING, silent(200, pace=None)) == []
+    assert living(Phase.HUNG, silent(200)) == []
+    # A control that has just begun to watch has seen no silence, and no step either.
+    assert living(Phase.HUNG, silent(0, pace=None, stepped=False)) == []
+    [mark] = living(Phase.HUNG, silent(1, pace=None))
+    assert isinstance(mark, Mark)
+    assert (mark.phase, mark.reason) == (Phase.RUNNING, "runs on 2 workers, and steps again")
+
+
+def test_job_that_publishes_does_not_hang() -> None:
+    running = job(Phase.RUNNING, ATTEMPT="2")
+    fields = {name: getattr(running.run, name) for name in Run.__slots__}
+    for params, count in (({"attempt.2.publication": "rank 0"}, 0), ({"attempt.1.publication": "rank 0"}, 1)):
+        publishing = Job(run=Run(**fields | {"params": params}), spec=SPEC)
+        ray_jobs = {publishing.submission_id: ray_job("RUNNING")}
+        assert len(act([publishing], ray_jobs, progress=silent(500))) == count
+
+
+def test_hung_job_ends_as_a_running_one_does() -> None:
+    for outcome, expected in (
+        (Outcome(cause=Cause.FINISHED, message=""), Phase.FINISHED),
+        (Outcome(cause=Cause.USER, message="ValueError"), Phase.FAILED),
+        (Outcome(cause=Cause.MACHINE, message="its process did not answer", rank=1), Phase.QUEUED),
+    ):
+        action = following(with_outcome(job(Phase.HUNG, ATTEMPT="1"), outcome), ray_job("FAILED"))
+        assert isinstance(action, Mark)
+        assert action.phase is expected
+    over = living(Phase.HUNG, silent(200), WORKERS_STARTED_MS="900000")
+    assert isinstance(over[0], Stop)
+
+
+class RayWithOneJob(Ray):
+    """A cluster in which one job runs and whose processes can be looked into, but for rank 1's."""
+
+    def __init__(self, submission_id: str) -> None:
+        super().__init__("http://127.0.0.1:9", None)
+        self.only = RayJob(submission_id=submission_id, status="RUNNING", message="", exit_code=None)
+
+    def jobs(self) -> dict[str, RayJob]:
+        return {self.only.submission_id: self.only}
+
+    def stack(self, node_id: str, pid: int) -> str:
+        if pid == 101:
+            raise RefusedError("the process is stopped", "`kill -CONT` lets it go on.")
+        return f"Thread {pid} on {node_id}\n    wait (train.py:7)"
+
+
+def test_job_hangs_with_its_stacks_stored_runs_again_when_it_steps_and_may_hang_again(
+    mlflow_url: str, tmp_path: Path
+) -> None:
+    """Turns of four seconds on a clock of the test's own; the worker's clock is an hour behind it."""
+    mlflow = Mlflow(mlflow_url, {})
+    settings = Settings(
+        home=tmp_path,
+        context="local",
+        attached=False,
+        cluster=tmp_path.name,
+        mlflow_url=mlflow_url,
+        ray_url="",
+        ray_token=None,
+        serve_url="",
+        storage=str(tmp_path / "runs"),
+    )
+    clock_s = 1_000_000.0
+    worker_s = clock_s - 3600
+    tags = {
+        records.KIND: records.JOB,
+        records.CLUSTER: settings.cluster,
+        records.NAME: "digits",
+        records.SPEC: TrainSpec(name="digits", entrypoint="train:loop").model_dump_json(),
+        records.PHASE: Phase.RUNNING.value,
+        records.REASON: "runs on 1 worker",
+        records.SUBMITTED_MS: "1",
+        records.CODE_SHA256: "c0de",
+        records.ATTEMPT: "1",
+        records.WORKERS_STARTED_MS: str(int(worker_s * 1000)),
+    }
+    run = mlflow.create_run(mlflow.experiment_id("default"), "digits", tags)
+    for rank in (0, 1):
+        place = Place(rank=rank, pid=100 + rank, ip="10.0.0.1", node="node-a", node_id="ab12")
+        mlflow.upload(run, place_path(1, rank), place.to_json().encode())
+    ray = RayWithOneJob(f"{run.run_id}-1")
+    control = JobController(mlflow, ray, settings, "control", None)
+
+    def step(number: int) -> None:
+        nonlocal worker_s
+        worker_s += 0.5
+        for metric in ("loss", "system/cpu"):
+            point = {"key": metric, "value": 1.0, "timestamp": int(worker_s * 1000), "step": number}
+            mlflow.log_batch(run.run_id, metrics=[point])
+
+    def turns(count: int, until: str = "") -> tuple[str, str]:
+        nonlocal clock_s
+        for _ in range(count):
+            clock_s += 4
+            control.step(clock_s)
+            told = mlflow.run(run.run_id)
+            if told.phase == until:
+                break
+        return told.phase, told.reason
+
+    for number in range(8):
+        step(number)
+    assert turns(14) == ("running", "runs on 1 worker")
+    phase, reason = turns(300, until="hung")
+    assert (phase, mlflow.run(run.run_id).status) == ("hung", "RUNNING")
+    assert reason.startswith("no step for 1 min")
+    assert ", where one takes 0.5 s; stacks under stacks/1-19700112T" in reason
+    [path] = mlflow.artifacts(run.run_id, "stacks")
+    assert path == reason.rpartition(" ")[2]
+    stored = mlflow.download(run, path).decode()
+    assert "rank 0: process 100 on node-a (10.0.0.1)\nThread 100 on ab12" in stored
+    assert "rank 1: process 101 on node-a (10.0.0.1)\nthe process is stopped" in stored
+    # Another control knows nothing of the silence: the phase stays, and nothing is stored twice.
+    control.close()
+    control = JobController(mlflow, ray, settings, "another", None)
+    assert turns(20) == ("hung", reason)
+    assert len(mlflow.artifacts(run.run_id, "stacks")) == 1
+    step(8)
+    assert turns(2) == ("running", "runs on 1 worker, and steps again")
+    assert turns(300, until="hung")[0] == "hung"
+    assert len(mlflow.artifacts(run.run_id, "stacks")) == 2
+    control.close()
+    mlflow.close()
 
 
 def test_every_phase_has_its_followers_and_its_run_status() -> None:

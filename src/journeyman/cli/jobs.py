@@ -1,4 +1,4 @@
-"""The verbs of jobs: submit, try, jobs, job, logs, cancel."""
+"""The verbs of jobs: submit, try, jobs, job, logs, stack, cancel."""
 
 from __future__ import annotations
 
@@ -229,6 +229,10 @@ def _print_failure(client: Client, job: Job) -> None:
     from journeyman.jobs.failures import ADVICE, Cause
 
     ended = job.outcome
+    if ended is not None:
+        where = f", on {ended.node}" if ended.node else ""
+        first = f"; first failed rank {ended.rank}{where}" if ended.rank is not None else ""
+        say(f"Cause: {ended.cause}{first}")
     rank = "all" if ended is None or ended.rank is None else str(ended.rank)
     if ended is not None and ended.detail:
         last = deque(((f"rank {rank}", line) for line in ended.detail.splitlines()), maxlen=FAILURE_LINES)
@@ -346,6 +350,8 @@ def job(
 
 def next_commands(job: Job) -> list[str]:
     reference = short(job.run_id)
+    if job.phase == "hung":
+        return [f"journeyman stack {reference}", f"journeyman cancel {reference}"]
     if not job.ended:
         return [f"journeyman logs {reference} -f", f"journeyman cancel {reference}"]
     commands = [f"journeyman logs {reference}"]
@@ -426,6 +432,37 @@ def log_lines(chunks: Iterable[LogChunk]) -> Iterator[Line]:
         if rest:
             begun[chunk.source] = rest
     yield from begun.items()
+
+
+# -- looking inside ------------------------------------------------------------------------------------
+
+
+@verbs.command(
+    epilog=examples("journeyman stack 3f2a", "journeyman stack digits --rank 1", "journeyman stack --json")
+)
+def stack(
+    context: typer.Context,
+    reference: str | None = typer.Argument(
+        None,
+        metavar="[ID]",
+        help=REFERENCE,
+    ),
+    rank: int | None = typer.Option(None, "--rank", min=0, metavar="N", help="Of this rank alone."),
+    as_json: bool = typer.Option(False, "--json", help="A JSON list."),
+) -> None:
+    """What each rank of a running job does now: its Python stacks.
+
+    Exit code 1 where no rank could be looked into, 2 where none runs.
+    """
+    from journeyman.jobs.stacks import stacks_text
+
+    client = connect(context)
+    found = client.stacks(client.job(reference), rank)
+    if as_json:
+        print_json_list(found)
+    else:
+        typer.echo(stacks_text(found), nl=False)
+    raise typer.Exit(0 if any(each.stack for each in found) else 1)
 
 
 # -- cancelling ----------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ STYLES = {
     "queued": "yellow",
     "starting": "cyan",
     "running": "cyan",
+    "hung": "red",
     "cancelling": "yellow",
     "finished": "green",
     "failed": "red",
