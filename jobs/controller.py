@@ -195,7 +195,9 @@ def _judge(job: Job, ray_job: RayJob | None) -> Action:
     if written is not None:
         outcome = Outcome.from_json(written)
     else:
-        outcome = driverless(ray_job.message if ray_job else "the cluster it ran on is gone", job.spec.requirements)
+        outcome = driverless(
+            ray_job.message if ray_job else "the cluster it ran on is gone", job.spec.requirements
+        )
     if outcome.cause is Cause.FINISHED:
         version = run.tags.get(records.MODEL_VERSION)
         reason = f"published {version}" if version else "training is done"

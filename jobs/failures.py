@@ -102,7 +102,9 @@ def driverless(message: str, requirements: Sequence[str]) -> Outcome:
             told = pip[0].removeprefix("ERROR:").strip()
             return Outcome(cause=Cause.USER, message=f"its requirements cannot be installed: {told}")
     # Ray repeats the end of the driver's output: its last line is the cause, the rest is in the log.
-    return Outcome(cause=Cause.MACHINE, message=f"the driver died: {lines[-1] if lines else 'nobody knows how'}")
+    return Outcome(
+        cause=Cause.MACHINE, message=f"the driver died: {lines[-1] if lines else 'nobody knows how'}"
+    )
 
 
 def _is_echo(error: RankError) -> bool:

@@ -50,7 +50,9 @@ class Publish(Spec):
         if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", value):
             raise ValueError(f"{value!r} must be letters, digits, dashes and underscores")
         if value is not None and re.fullmatch(r"(?i)latest|v\d+", value):
-            raise ValueError(f"{value!r} is a name that MLflow keeps for itself; take another, such as champion")
+            raise ValueError(
+                f"{value!r} is a name that MLflow keeps for itself; take another, such as champion"
+            )
         return value
 
 

@@ -340,7 +340,6 @@ class Mlflow:
                 )
             time.sleep(_RETRY_S)
 
-
     def _compare_clocks(self, answer: httpx.Response) -> None:
         try:
             ahead_s = time.time() - parsedate_to_datetime(answer.headers["date"]).timestamp()
