@@ -155,7 +155,7 @@ def _store_weights(model: Any, location: str) -> None:
             save_weights(model, local)
             pyarrow.fs.copy_files(str(local), location)
     except (OSError, RuntimeError) as error:
-        # torch tells of a full disk as a RuntimeError, after the system's own error or instead of it.
+        # torch raises a RuntimeError of its own while it closes a file that could not be written.
         cause = error if isinstance(error, OSError) else error.__context__ or error
         folder = location.rpartition("/")[0]
         raise PublishError(

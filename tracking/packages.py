@@ -124,7 +124,9 @@ def save_weights(model: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:
-        torch.save(state, partial)
+        # Given a path, torch opens it in C++, which does not tell why it could not be written.
+        with partial.open("wb") as file:
+            torch.save(state, file)
         os.replace(partial, path)
     except BaseException:
         # Half a file on a full disk is in the way of whatever is to be saved next.

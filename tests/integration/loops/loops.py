@@ -119,3 +119,21 @@ def logs_model(config):
         model, example = torch.nn.Linear(4, 2).eval(), np.random.rand(3, 4).astype("float32")
         signature = infer_signature(example, model(torch.from_numpy(example)).detach().numpy())
         mlflow.pytorch.log_model(model, name="net", input_example=example, signature=signature)
+
+
+def fills_storage(config):
+    """Checkpoints of a megabyte each until there is no room for another."""
+    for epoch in range(16):
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "weights").write_bytes(os.urandom(1_000_000))
+            ray.train.report({"epoch": epoch}, checkpoint=ray.train.Checkpoint.from_directory(folder))
+
+
+def publishes_large(config):
+    journeyman.publish(torch.nn.Linear(1000, 1000), example=torch.rand(2, 1000))
+
+
+def resumes_from_another_model(config):
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(torch.nn.Linear(4, 3).state_dict(), Path(folder) / "model.pt")
+        torch.nn.Linear(5, 3).load_state_dict(torch.load(Path(folder) / "model.pt"))
