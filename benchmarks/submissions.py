@@ -3,7 +3,8 @@
     journeyman up && python benchmarks/submissions.py
 
 Each process submits ten of the same tiny job through the SDK. A job that holds every CPU keeps them queued;
-in the end all are cancelled. Prints one line of JSON, and exits 1 where one was lost, doubled or out of order.
+in the end all are cancelled. Prints one line of JSON, and exits 1 where one was lost, doubled or out of
+order.
 """
 
 from __future__ import annotations

@@ -384,4 +384,3 @@ def test_ten_thousand_odd_requests_leave_the_replica_as_it_was(stack: Settings, 
     assert served.replica.is_running() and replica_ids(stack) == served.replica_ids
     assert httpx.post(served.invocations, json=ROW).status_code == 200
     assert grown_bytes < GROWTH_BYTES
-    print(f"{count} requests, {grown_bytes / 2**20:.1f} MiB")
