@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from asking import Asking
 
 from journeyman.client import Client, Job
 from journeyman.cluster.processes import mark_of, owned_processes
@@ -38,7 +39,8 @@ POINTS = 60
 """What an undisturbed run of the loop logs of its loss."""
 LIMIT_S = 300.0
 LATEST_STRIKE_S = 25.0
-"""After the submission: a job starts and trains within about as long."""
+"""After the submission: a job starts within about as long."""
+LAST_STRUCK_STEP = POINTS - 10
 MLFLOW_PAUSE_S = 20.0
 
 PARTS = ("control", "mlflow", "ray")
@@ -54,6 +56,8 @@ PROCESSES = {
 }
 """What a victim's process is called, or has in its command line."""
 VICTIMS = (*PARTS, *PROCESSES, "mlflow for a while", "machine")
+ANSWERING = ("replica", "haproxy", "ray", "machine")
+"""Whose death may cost requests: there is one replica, and one ingress."""
 STOPPED = "hang"
 """The victim that is stopped and not killed."""
 
@@ -62,6 +66,9 @@ STOPPED = "hang"
 class Strike:
     victim: str
     after_s: float
+    """From the submission."""
+    at_step: int | None
+    """Of the loss, where the strike waits for it instead."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,7 +86,10 @@ class Finding:
     same_loss: bool = False
     attempts: int = 0
     recover_s: float | None = None
-    """From the strike to the first point after it."""
+    """From the strike to the first point after it, where the training was struck."""
+    requests: int = 0
+    failed_requests: int = 0
+    """Of those that were sent from the strike on."""
     left_stopped: int = 0
     """How many processes that the strike stopped are still there in the end."""
     answers: bool = False
@@ -91,14 +101,21 @@ class Finding:
     def well(self) -> bool:
         whole = self.gaps == 0 and self.duplicates == 0 and self.same_loss
         ended = self.phase == "finished" and self.runs == 1 and not self.trouble
+        answered = self.answers and (self.failed_requests == 0 or self.strike.victim in ANSWERING)
         # A strike that met nobody proves nothing.
-        return self.hit > 0 and ended and whole and self.answers and not self.left_stopped
+        return self.hit > 0 and ended and whole and answered and not self.left_stopped
 
 
 def strike_of(seed: int) -> Strike:
-    """The seeds go round the victims, so that a few of them hit most; the moment is anybody's guess."""
+    """The seeds go round the victims, so that a few of them hit most; the moment is anybody's guess.
+
+    Of each victim every other strike falls amid the training, the others between the submission and the first
+    steps.
+    """
     chance = random.Random(seed)
-    return Strike(victim=VICTIMS[seed % len(VICTIMS)], after_s=chance.uniform(0.0, LATEST_STRIKE_S))
+    after_s, step = chance.uniform(0.0, LATEST_STRIKE_S), chance.randrange(LAST_STRUCK_STEP)
+    turn, place = divmod(seed, len(VICTIMS))
+    return Strike(victim=VICTIMS[place], after_s=after_s, at_step=step if (turn + place) % 2 == 0 else None)
 
 
 @contextmanager
@@ -129,22 +146,29 @@ def undisturbed(settings: Settings) -> list[tuple[int, float]]:
 def run_seed(settings: Settings, seed: int, expected: list[tuple[int, float]]) -> Finding:
     client = Client(settings)
     strike = strike_of(seed)
-    job = client.submit(LOOP / "train.yaml")
-    time.sleep(strike.after_s)
-    await_victim(client, settings, job, strike.victim)
-    struck_ms = time.time() * 1000
-    finding = Finding(seed=seed, strike=strike, hit=carry_out(settings, strike.victim))
-    try:
-        job = ended(client, job)
-        examine(client, settings, job, expected, struck_ms, finding)
-    except (JourneymanError, TimeoutError) as error:
-        finding.trouble = str(error)
+    with Asking(client.service("chaos").url, client.example("chaos")) as asking:
+        job = client.submit(LOOP / "train.yaml")
+        await_moment(client, settings, job, strike)
+        struck_ms = time.time() * 1000
+        finding = Finding(seed=seed, strike=strike, hit=carry_out(settings, strike.victim))
+        try:
+            job = ended(client, job)
+            examine(client, settings, job, expected, struck_ms, finding)
+        except (JourneymanError, TimeoutError) as error:
+            finding.trouble = str(error)
+    finding.requests, finding.failed_requests = asking.requests, asking.failed_since(struck_ms)
     client.close()
     return finding
 
 
-def await_victim(client: Client, settings: Settings, job: Job, victim: str) -> None:
+def await_moment(client: Client, settings: Settings, job: Job, strike: Strike) -> None:
     """A job's processes come and go: where there is nobody to strike yet, the strike waits for them."""
+    if strike.at_step is None:
+        time.sleep(strike.after_s)
+    else:
+        while (seen := client.job(job.run_id)).steps.get("loss", -1) < strike.at_step and not seen.ended:
+            time.sleep(0.1)
+    victim = strike.victim
     while victim in PROCESSES and not victims(settings, victim) and not client.job(job.run_id).ended:
         time.sleep(0.2)
 
@@ -231,7 +255,7 @@ def examine(
         for point in mlflow.metric_history(job.run_id, "loss")
         if int(point["timestamp"]) > struck_ms
     ]
-    finding.recover_s = (min(later) - struck_ms) / 1000 if later else None
+    finding.recover_s = (min(later) - struck_ms) / 1000 if later and job.attempt > 1 else None
     finding.left_stopped = sum(is_stopped(process) for process in processes(settings, "ray"))
     version = (job.model_version or "").rpartition("/")[2]
     eventually(lambda: client.service("chaos").serving_version == version, f"version {version} serves")
@@ -277,6 +301,7 @@ def summary(findings: list[Finding]) -> dict[str, object]:
         "duplicates": sum(finding.duplicates for finding in findings),
         "lost_jobs": sum(finding.runs == 0 or finding.phase == "" for finding in findings),
         "wrong_end": sum(finding.phase != "finished" for finding in findings),
+        "failed_requests": sum(f.failed_requests for f in findings if f.strike.victim not in ANSWERING),
         "seeds_failed": [finding.seed for finding in findings if not finding.well],
         "recover_p50_s": round(statistics.median(recovered), 1) if recovered else None,
         "recover_max_s": round(max(recovered), 1) if recovered else None,
@@ -287,7 +312,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kill parts of a stack and look whether anything was lost.")
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--first", type=int, default=0, help="the seed to begin with")
+    parser.add_argument("--only", type=int, nargs="+", help="these seeds instead")
     arguments = parser.parse_args()
+    seeds = arguments.only or range(arguments.first, arguments.first + arguments.seeds)
     # Ended from outside, it ends its stack first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     findings = []
@@ -295,7 +322,7 @@ def main() -> int:
         expected = undisturbed(stack)
         if len(expected) != POINTS:
             sys.exit(f"the undisturbed run has {len(expected)} points of its loss, not {POINTS}")
-        for seed in range(arguments.first, arguments.first + arguments.seeds):
+        for seed in seeds:
             finding = run_seed(stack, seed, expected)
             findings.append(finding)
             print("ok    " if finding.well else "FAILED", finding, finding.reason, flush=True)
