@@ -49,7 +49,6 @@ def attach(
 
     Raises UsageError naming all that stands in the way, UnreachableError and DeniedError.
     """
-    check_name(name)
     target = Target(
         ray_url=_address("--address", ray_url),
         mlflow_url=_address("--mlflow", mlflow_url),
@@ -57,6 +56,7 @@ def attach(
         storage=storage.rstrip("/"),
         stack=uuid.uuid4().hex,
     )
+    check_name(name)
     folder = context_folder(home, name)
     token = read_token(environ, folder)
     mlflow, ray = Mlflow(target.mlflow_url, environ), Ray(target.ray_url, token)
