@@ -48,7 +48,10 @@ def main() -> int:
 def train(spec: TrainSpec, run_id: str, storage: str) -> Outcome:
     """Run the trainer to its end, whatever that is."""
     try:
-        build_trainer(spec, run_id, storage).fit()
+        trainer = build_trainer(spec, run_id, storage)
+        # Looked at here first: in Ray's controller, what is wrong with it would be the death of an actor.
+        trainer.run_config.storage_context  # noqa: B018
+        trainer.fit()
     except WorkerGroupError as error:
         return classify({rank: _rank_error(e) for rank, e in error.worker_failures.items()})
     except ControllerError as error:
@@ -56,7 +59,7 @@ def train(spec: TrainSpec, run_id: str, storage: str) -> Outcome:
     except TrainingFailedError as error:
         return Outcome(cause=Cause.MACHINE, message=described(error))
     except (OSError, ValueError) as error:
-        # Ray looks at the storage before it starts a worker. A connection is Ray's own, or will be back.
+        # Of the storage. A connection is Ray's own, or will be back.
         if isinstance(error, ConnectionError | TimeoutError):
             raise
         return Outcome(cause=Cause.STORAGE, message=f"storage {storage} cannot be used: {described(error)}")

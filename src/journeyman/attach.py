@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from journeyman.cluster.archive import own_archive, package_uri
+from journeyman.cluster.archive import Archive, own_archive, package_uri
 from journeyman.cluster.contexts import check_name, context_folder, use_context
 from journeyman.cluster.plan import Plan, Target, write_plan
 from journeyman.cluster.ray_rest import Ray
@@ -24,13 +24,14 @@ from journeyman.cluster.settings import (
     write_token,
 )
 from journeyman.cluster.stack import Endpoints, Report, start, stop
-from journeyman.errors import StackError, UsageError
+from journeyman.errors import RefusedError, StackError, UsageError
 from journeyman.jobs.proof import Node, judge, read_output
 from journeyman.tracking.mlflow_rest import Mlflow
 
 PROOF_LIMIT_S = 300.0
 _POLL_S = 0.5
 _LAST_LINES = 5
+_NO_AGENT = "No available agent"
 _NO_RAY = "No module named 'ray'"
 
 
@@ -106,6 +107,18 @@ def _minor(text: str) -> str:
     return ".".join(text.split(".")[:2])
 
 
+def _submit(ray: Ray, submission_id: str, entrypoint: str, archive: Archive, deadline_s: float) -> None:
+    while True:
+        try:
+            ray.submit(submission_id, entrypoint, {"py_modules": [package_uri(archive.package)]}, {})
+            return
+        except RefusedError as error:
+            # A cluster that was started just now has a dashboard before it has an agent to run anything.
+            if _NO_AGENT not in error.message or time.monotonic() > deadline_s:
+                raise
+            time.sleep(_POLL_S)
+
+
 def _prove(ray: Ray, target: Target, report: Report) -> list[Node]:
     """What a job finds on each node. Raises StackError where it does not come to its end."""
     archive = own_archive()
@@ -113,8 +126,8 @@ def _prove(ray: Ray, target: Target, report: Report) -> list[Node]:
     report("cluster", f"has this Journeyman, {len(archive.content) / 1024:.0f} KiB; a job looks at each node")
     submission_id = f"journeyman-proof-{uuid.uuid4().hex[:12]}"
     entrypoint = f"python -m journeyman.jobs.proof_job {target.mlflow_url} '{target.storage}'"
-    ray.submit(submission_id, entrypoint, {"py_modules": [package_uri(archive.package)]}, {})
     deadline_s = time.monotonic() + PROOF_LIMIT_S
+    _submit(ray, submission_id, entrypoint, archive, deadline_s)
     while not (job := ray.job(submission_id)).ended:
         if time.monotonic() > deadline_s:
             ray.stop(submission_id)

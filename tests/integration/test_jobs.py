@@ -58,7 +58,7 @@ class Crowd:
 
 
 @pytest.fixture(scope="module")
-def crowd(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Crowd:
+def crowd(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
     folder = copy_of_loops(tmp_path_factory.mktemp("crowd"))
     (folder / "train.csv").write_text("1,2,3\n")
     unaware = submit(
@@ -83,7 +83,9 @@ def crowd(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Crowd:
     for loop, model, workers in (("publishes_pair", "pair", 2), ("logs_model", "plain", 1)):
         publish = {"model": model, "alias": "champion"}
         jobs[loop] = submit(client, folder, loop, publish=publish, workers=workers)
-    return Crowd(jobs, following)
+    with following:
+        yield Crowd(jobs, following)
+        following.kill()
 
 
 @pytest.fixture

@@ -184,8 +184,9 @@ def test_interrupt_ends_the_watching_and_not_the_job(client: Client, folder: Pat
     job = client.job("watched")
     reading = watch(["logs", "-f", job.run_id], program, "")
     for process in (following, reading):
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        with process:
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
         assert process.returncode == 130, errors
         assert "Traceback" not in errors
         assert errors.splitlines()[-1].startswith("detached; the job goes on: `journeyman logs ")
