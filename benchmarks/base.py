@@ -46,6 +46,7 @@ MEANINGS = {
     "control_restart_s": "from control killed to its next decision",
     "worker_recover_s": "from a worker killed amid training to the next new step",
     "lost_steps": "steps of that training that its run lacks in the end",
+    "submissions_per_s": "200 jobs submitted from 20 processes at once",
 }
 
 # A version that brings Python of its own, which takes its time to load.
@@ -255,6 +256,9 @@ def measure_deaths(person: Person, registry: Registry) -> dict[str, float]:
     cluster = str(person.asks("status")["cluster"])
     say("killing control")
     measured = {"control_restart_s": control_restart_s(person, cluster)}
+    say("submitting 200 jobs from 20 processes")
+    told = json.loads(person.runs(sys.executable, ROOT / "benchmarks" / "submissions.py").splitlines()[-1])
+    measured["submissions_per_s"] = told["submissions_per_s"]
     say("killing a worker")
     measured |= worker_recovery(person, registry, cluster)
     say("killing everything")
