@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,38 +133,41 @@ def test_cluster_of_somebody_else_is_attached_survives_a_node_and_is_let_go(
     assert [(each["name"], each["current"]) for each in listed] == [("local", False), ("prod", True)]
     assert typed("status").returncode == 0
 
-    client = Client(load_settings(os.environ))
-    submitted = typed("submit", str(LOOP / "train.yaml"), "--set", "workers=3")
-    assert submitted.stderr.splitlines() == [f"on prod ({foreign.ray_url})"]
-    undisturbed = eventually(lambda: client.job("chaos"), lambda job: job.ended)
-    assert undisturbed.phase == "finished", undisturbed.reason
+    with closing(Client(load_settings(os.environ))) as client:
+        submitted = typed("submit", str(LOOP / "train.yaml"), "--set", "workers=3")
+        assert submitted.stderr.splitlines() == [f"on prod ({foreign.ray_url})"]
+        undisturbed = eventually(lambda: client.job("chaos"), lambda job: job.ended)
+        assert undisturbed.phase == "finished", undisturbed.reason
 
-    # Three workers need both nodes: the job waits for the one that is gone.
-    job = client.submit(LOOP / "train.yaml", ["workers=3"])
-    eventually(lambda: client.job(job.run_id), lambda seen: seen.steps.get("loss", 0) > POINTS // 4)
-    foreign.told("remove")
-    waits = eventually(lambda: client.job(job.run_id), lambda seen: seen.reason.startswith("waits for nodes"))
-    assert waits.reason.startswith("waits for nodes: needs 3 × 1 CPU, and the cluster has 2 CPUs")
-    foreign.told("add")
-    resumed = eventually(lambda: client.job(job.run_id), lambda seen: seen.ended)
-    assert (resumed.phase, resumed.attempt) == ("finished", 2), resumed.reason
-    course = client.history(resumed, "loss")
-    assert [step for step, _ in course] == list(range(POINTS))
-    assert course == client.history(undisturbed, "loss")
+        # Three workers need both nodes: the job waits for the one that is gone.
+        job = client.submit(LOOP / "train.yaml", ["workers=3"])
+        eventually(lambda: client.job(job.run_id), lambda seen: seen.steps.get("loss", 0) > POINTS // 4)
+        foreign.told("remove")
+        waits = eventually(
+            lambda: client.job(job.run_id), lambda seen: seen.reason.startswith("waits for nodes")
+        )
+        assert waits.reason.startswith("waits for nodes: needs 3 × 1 CPU, and the cluster has 2 CPUs")
+        foreign.told("add")
+        resumed = eventually(lambda: client.job(job.run_id), lambda seen: seen.ended)
+        assert (resumed.phase, resumed.attempt) == ("finished", 2), resumed.reason
+        course = client.history(resumed, "loss")
+        assert [step for step, _ in course] == list(range(POINTS))
+        # Three ranks add up in an order that differs from one attempt to the next.
+        expected = [loss for _, loss in client.history(undisturbed, "loss")]
+        assert [loss for _, loss in course] == pytest.approx(expected, rel=1e-5)
 
-    deployed = typed("deploy", str(LOOP / "service.yaml"))
-    assert deployed.returncode == 0, deployed.stderr
-    answer = client.query("chaos", client.example("chaos"))
-    assert (answer.status, answer.headers["x-journeyman-version"]) == (200, "2")
+        deployed = typed("deploy", str(LOOP / "service.yaml"))
+        assert deployed.returncode == 0, deployed.stderr
+        answer = client.query("chaos", client.example("chaos"))
+        assert (answer.status, answer.headers["x-journeyman-version"]) == (200, "2")
 
-    # Let go: control is gone, and what runs there runs on.
-    assert typed("down", "--yes").returncode == 0
-    url = f"{foreign.serve_url}/chaos/ping"
-    assert httpx.get(url).status_code == 200
-    assert typed("context", "remove", "prod", "--yes").returncode == 0
-    assert not context_folder(person, "prod").exists()
-    assert httpx.get(url).status_code == 200
-    client.close()
+        # Let go: control is gone, and what runs there runs on.
+        assert typed("down", "--yes").returncode == 0
+        url = f"{foreign.serve_url}/chaos/ping"
+        assert httpx.get(url).status_code == 200
+        assert typed("context", "remove", "prod", "--yes").returncode == 0
+        assert not context_folder(person, "prod").exists()
+        assert httpx.get(url).status_code == 200
 
 
 def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
