@@ -32,9 +32,10 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/pytest -q -n 2 --dist loadgroup --durations=10
+	$(BIN)/pytest -q -m "not long" -n 2 --dist loadgroup --durations=10
 
 chaos: $(STAMP)
+	@$(BIN)/pytest -q -m long
 	@$(BIN)/python tests/chaos/chaos.py --seeds 50
 
 bench: $(STAMP)

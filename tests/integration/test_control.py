@@ -24,7 +24,7 @@ from journeyman.cluster.stack import start, stop
 from journeyman.tracking.lease import control_runs
 from journeyman.tracking.mlflow_rest import Mlflow
 
-pytestmark = pytest.mark.own_stack
+pytestmark = [pytest.mark.own_stack, pytest.mark.long]
 
 LIMIT_S = 240.0
 LOOPS = Path(__file__).parent / "loops"
