@@ -12,10 +12,10 @@ from journeyman.cluster.capacity import Capacity, Node
 from journeyman.cluster.ray_rest import Ray, RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.errors import RefusedError
-from journeyman.jobs.controller import (
+from journeyman.jobs.controller import JobController
+from journeyman.jobs.decision import (
     Action,
     Job,
-    JobController,
     Mark,
     Progress,
     Snapshot,
