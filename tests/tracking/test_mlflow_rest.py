@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -259,3 +260,15 @@ def test_server_without_its_database_is_away() -> None:
         assert Mlflow(url, {}, patience_s=60).aliases("digits") == {}
         assert Balancer.asked == 2
         server.shutdown()
+
+
+@pytest.mark.parametrize("off_s", [-3600, 0, 3600])
+def test_time_is_the_servers_whatever_this_machines_clock_says(
+    mlflow_url: str, monkeypatch: pytest.MonkeyPatch, off_s: int
+) -> None:
+    clock = SimpleNamespace(time=lambda: time.time() + off_s, monotonic=time.monotonic, sleep=time.sleep)
+    monkeypatch.setattr(mlflow_rest, "time", clock)
+    with closing(Mlflow(mlflow_url, {})) as mlflow:
+        assert abs(mlflow.now_ms() / 1000 - clock.time()) < 60, "nobody has told the time yet"
+        mlflow.experiments()
+        assert abs(mlflow.now_ms() / 1000 - time.time()) < 60
