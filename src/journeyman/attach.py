@@ -5,6 +5,7 @@ Nothing there is started or changed but what orders ask for. What runs here is c
 
 from __future__ import annotations
 
+import shlex
 import time
 import uuid
 from collections.abc import Mapping
@@ -125,7 +126,7 @@ def _prove(ray: Ray, target: Target, report: Report) -> list[Node]:
     ray.keep_package(archive)
     report("cluster", f"has this Journeyman, {len(archive.content) / 1024:.0f} KiB; a job looks at each node")
     submission_id = f"journeyman-proof-{uuid.uuid4().hex[:12]}"
-    entrypoint = f"python -m journeyman.jobs.proof_job {target.mlflow_url} '{target.storage}'"
+    entrypoint = shlex.join(["python", "-m", "journeyman.jobs.proof_job", target.mlflow_url, target.storage])
     deadline_s = time.monotonic() + PROOF_LIMIT_S
     _submit(ray, submission_id, entrypoint, archive, deadline_s)
     while not (job := ray.job(submission_id)).ended:
