@@ -20,15 +20,17 @@ from journeyman.cluster.stack import start, stop
 SECRET = "swordfish-5f2d9c"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two Rays at once are too much for two cores: one process runs all that start one, one after another.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Two Rays at once are too much for two cores: one process runs all that start one.
 
-    Those that start stacks of their own come before the one that the others share.
+    Here, since xdist reads the marks before it lets anyone sort the tests.
     """
+    item.add_marker(pytest.mark.xdist_group("ray"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts a Ray comes first, stacks of their own before the one that the others share."""
     here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group("ray"))
     items.sort(
         key=lambda item: (item.get_closest_marker("own_stack") is None, not item.path.is_relative_to(here))
     )
