@@ -6,7 +6,16 @@ import pickle
 
 import pytest
 
-from journeyman.jobs.failures import MAX_ATTEMPTS, Cause, Outcome, RankError, another_attempt, classify
+from journeyman.jobs.failures import (
+    MAX_ATTEMPTS,
+    Cause,
+    Outcome,
+    RankError,
+    another_attempt,
+    classify,
+    death_of_worker,
+    driverless,
+)
 
 RAISED = RankError("ValueError: no such column", detail="Traceback …")
 ECHO = RankError("RuntimeError: [gloo/transport/tcp/pair.cc:553] Connection closed by peer", detail="…")
@@ -56,3 +65,30 @@ def test_only_machine_failures_are_retried_and_not_forever() -> None:
 def test_outcome_survives_its_record(cause: Cause) -> None:
     outcome = Outcome(cause=cause, message="why — ünïcode", rank=3, detail="a\nb")
     assert Outcome.from_json(outcome.to_json()) == outcome
+
+
+@pytest.mark.parametrize(
+    ("told", "meaning"),
+    [
+        (
+            "The actor died unexpectedly before finishing this task. Worker exit type: SYSTEM_ERROR "
+            "Worker exit detail: Worker unexpectedly exits with a connection error code 2. End of file.",
+            "its process died without a word: killed, as when memory runs out, or crashed, as by SIGSEGV",
+        ),
+        (
+            "A worker health check has been hanging for 15.02 seconds. Marking the worker as dead.",
+            "its process did not answer for 15 s: it was stopped, or something held its interpreter",
+        ),
+        ("Worker exits by exit code '3'.", "its process exited with code 3"),
+        ("The node it ran on died: NODE_DIED", "its node is gone"),
+        ("Task was killed due to the node running low on memory.", "its node ran out of memory"),
+    ],
+)
+def test_death_of_a_worker_is_told_in_a_line(told: str, meaning: str) -> None:
+    assert meaning in death_of_worker(told)
+
+
+def test_words_that_tell_of_no_death_are_left_as_they_are() -> None:
+    assert death_of_worker("ValueError: shapes do not fit") == ""
+    assert driverless("one\nthe last line", ()).message == "the driver died: the last line"
+    assert driverless("", ()).message == "the driver died: nobody knows how"
