@@ -20,7 +20,9 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from journeyman.cli import app
 from journeyman.client import Client, Job
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings
@@ -184,6 +186,15 @@ def test_each_end_is_told_for_what_it_is(client: Client, mlflow: Mlflow, crowd: 
     sleeping = crowd.jobs["sleeps"]
     while client.job(sleeping.run_id).phase != "running":
         time.sleep(0.3)
+    # What it does meanwhile can be seen; of one that has ended there is nothing to see.
+    deadline = time.monotonic() + LIMIT_S
+    while "sleeps (loops.py" not in (shown := CliRunner().invoke(app, ["stack", sleeping.run_id])).stdout:
+        assert time.monotonic() < deadline, shown.output
+        time.sleep(0.5)
+    assert shown.stdout.startswith("rank 0: process ")
+    over = CliRunner().invoke(app, ["stack", unpublished.run_id])
+    assert (over.exit_code, over.stdout) == (2, "")
+    assert "has ended: it is failed" in over.stderr
     client.cancel(sleeping.run_id)
     sleeping = ended(client, sleeping)
     assert (sleeping.phase, sleeping.exit_code) == ("cancelled", 130)
