@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo down test lint chaos bench clean
+.PHONY: help install demo down test units integration lint chaos bench clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -31,8 +31,15 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Two processes: most of what integration tests do is wait, and two Rays at once are too much for two cores.
 test: lint
-	$(BIN)/pytest -q -m "not long" -n 2 --dist loadgroup --durations=10
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target units integration
+
+units:
+	$(BIN)/pytest -q --ignore=tests/integration --durations=5
+
+integration:
+	$(BIN)/pytest -q tests/integration -m "not long" --durations=15
 
 chaos: $(STAMP)
 	@$(BIN)/pytest -q -m long

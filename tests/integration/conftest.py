@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -20,20 +19,9 @@ from journeyman.cluster.stack import start, stop
 SECRET = "swordfish-5f2d9c"
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Two Rays at once are too much for two cores: one process runs all that start one.
-
-    Here, since xdist reads the marks before it lets anyone sort the tests.
-    """
-    item.add_marker(pytest.mark.xdist_group("ray"))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts a Ray comes first, stacks of their own before the one that the others share."""
-    here = Path(__file__).parent
-    items.sort(
-        key=lambda item: (item.get_closest_marker("own_stack") is None, not item.path.is_relative_to(here))
-    )
+    """Tests that start stacks of their own go first: two Rays at once are too much for two cores."""
+    items.sort(key=lambda item: item.get_closest_marker("own_stack") is None)
 
 
 @pytest.fixture(scope="session")
