@@ -60,7 +60,7 @@ def _keep(spec: ServiceSpec, run: Run, mlflow: Mlflow) -> None:
 
 
 HOW = {
-    "model": "its version is swapped in place, or by new replicas where it brings Python of its own",
+    "model": "its version is swapped in place, or by new replicas where it loads for long or brings Python",
     "replicas": "live",
     "resources": "by new replicas, the old ones answering until they are there",
     "allow_pickle": "by new replicas, the old ones answering until they are there",
