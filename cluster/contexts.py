@@ -31,12 +31,7 @@ def check_name(name: str) -> None:
 
 def contexts(home: Path) -> list[str]:
     """The names there are, `local` first."""
-    folder = home / "contexts"
-    return (
-        [LOCAL, *sorted(entry.name for entry in folder.iterdir() if entry.is_dir())]
-        if folder.is_dir()
-        else [LOCAL]
-    )
+    return [LOCAL, *sorted(entry.name for entry in (home / "contexts").glob("*") if entry.is_dir())]
 
 
 def current_context(home: Path) -> str:

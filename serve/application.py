@@ -86,7 +86,12 @@ def serve_config(applications: Sequence[Mapping[str, Any]], serve_url: str) -> d
 
 
 def _user_config(rollout: Rollout) -> dict[str, Any]:
-    return {"serving": rollout.target, "candidate": rollout.beside, "trial": rollout.trial}
+    return {
+        "serving": rollout.target,
+        "candidate": rollout.beside,
+        "trial": rollout.trial,
+        "follows": rollout.serving if rollout.surge else None,
+    }
 
 
 def _actor_options(spec: ServiceSpec) -> dict[str, Any]:

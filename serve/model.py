@@ -116,6 +116,21 @@ def download_version(mlflow_url: str, name: str, version: str, folder: Path) -> 
     return folder
 
 
+def version_signature(folder: Path) -> Signature:
+    """What the version in `folder` takes and gives; tells without loading it. Raises ModelError."""
+    try:
+        metadata = Model.load(str(folder))
+        return _signature(metadata, _is_exported(folder, metadata))
+    except MlflowException as error:
+        raise ModelError(f"the version's files are no MLflow model: {described(error)}") from error
+
+
+def _signature(metadata: Model, exported: bool) -> Signature:
+    signature = read_signature(metadata.signature)
+    # A program takes the tensors it was exported with, and nothing beside them.
+    return replace(signature, params=None) if exported else signature
+
+
 def why_new_replicas(folder: Path) -> str:
     """Why the version in `folder` must not be loaded beside another one, in words; empty where it may be.
 
@@ -155,13 +170,8 @@ def load_model(folder: Path, allow_pickle: bool) -> ServedModel:
     try:
         metadata = Model.load(str(folder))
         exported = _is_exported(folder, metadata)
-        signature = read_signature(metadata.signature)
-        if exported:
-            # A program takes the tensors it was exported with, and nothing beside them.
-            signature = replace(signature, params=None)
-            run = _exported(folder, signature)
-        else:
-            run = _pyfunc(folder, signature)
+        signature = _signature(metadata, exported)
+        run = _exported(folder, signature) if exported else _pyfunc(folder, signature)
         serving_example = metadata.get_serving_input(str(folder))
     except ImportError as error:
         raise ModelError(

@@ -36,10 +36,12 @@ from journeyman.cluster.settings import home_folder
 from journeyman.errors import JourneymanError, NotFoundError, UnreachableError
 from journeyman.serve.application import DEPLOYMENT
 from journeyman.serve.model import (
+    ModelError,
     ServedModel,
     check_memory,
     download_version,
     load_model,
+    version_signature,
     why_new_replicas,
 )
 from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError
@@ -90,6 +92,8 @@ class Target:
     serving: str
     candidate: str | None
     trial: int
+    follows: str | None
+    """The version that `serving` is to take the place of, while it is tried by replicas of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +134,18 @@ class Replica:
         Later it returns at once and raises nothing: meanwhile Serve sends the replica no requests, and an
         error would end it.
         """
-        target = Target(user_config["serving"], user_config.get("candidate"), user_config.get("trial", 0))
+        target = Target(
+            user_config["serving"],
+            user_config.get("candidate"),
+            user_config.get("trial", 0),
+            user_config.get("follows"),
+        )
         self._target = target
         if self._loaded is None:
             # In a thread that gives way to the replicas that answer meanwhile on this machine.
             with ThreadPoolExecutor(1, "first-version", give_way) as first:
                 loop = asyncio.get_running_loop()
-                self._loaded = await loop.run_in_executor(first, self._load_first, target.serving)
+                self._loaded = await loop.run_in_executor(first, self._load_first, target)
             threading.Thread(target=self._keep_up, name="versions", daemon=True).start()
         elif self._candidate is not None and self._candidate.version == target.serving:
             self._loaded = self._candidate
@@ -234,18 +243,13 @@ class Replica:
         try:
             if beside is not None:
                 folder, _ = self._download(version)
+                _check_signature(folder, beside.model.signature, beside.version)
                 if self._stays:
                     return NEW_REPLICAS, "follows a version that cannot be taken out of a process", None
                 if why := why_new_replicas(folder):
                     return NEW_REPLICAS, why, None
                 check_memory(folder, psutil.virtual_memory().available)
             found = self._load(version)
-            if beside is not None and found.model.signature != beside.model.signature:
-                reason = (
-                    f"it takes {_signature(found.model.signature)}, where version {beside.version} takes "
-                    f"{_signature(beside.model.signature)}; deploy it as a service of its own"
-                )
-                return FAILED, reason, None
         except JourneymanError as error:
             return FAILED, str(error).replace("\n", " "), None
         except Exception as error:  # noqa: BLE001
@@ -254,13 +258,19 @@ class Replica:
             return FAILED, f"{type(error).__name__}: {error}"[:300], None
         return READY, "", found
 
-    def _load_first(self, version: str) -> Loaded:
+    def _load_first(self, target: Target) -> Loaded:
         """The version a replica begins with, out of reach of Python's collector of cycles.
 
         A pass over all that MLflow and torch have imported took 120 ms, over a graph of 800 layers 400 ms,
         and loading another version brings several: nobody is answered meanwhile. What is put out of reach is
         never freed, so a version that is to make room for another in this process is loaded again after.
         """
+        version = target.serving
+        if target.follows is not None:
+            # As where it is tried in place; a version that is proven starts whatever there is.
+            folder, previous = self._download(version)[0], self._download(target.follows)[0]
+            _check_signature(folder, version_signature(previous), target.follows)
+            check_memory(folder, psutil.virtual_memory().available)
         found = self._load(version)
         self._stays = bool(why_new_replicas(found.model.folder))
         if self._stays:
@@ -387,6 +397,16 @@ def _fields(signature: Signature, side: str) -> list[dict[str, Any]]:
         columns: list[dict[str, Any]] = signature.columns.to_dict()
         return columns
     return [{"name": f.name, "dtype": str(f.dtype), "shape": list(f.shape)} for f in tensors]
+
+
+def _check_signature(folder: Path, wanted: Signature, version: str) -> None:
+    """Raises ModelError where the version in `folder` would break those who ask `version` now."""
+    found = version_signature(folder)
+    if found != wanted:
+        raise ModelError(
+            f"it takes {_signature(found)}, where version {version} takes {_signature(wanted)};",
+            "deploy it as a service of its own",
+        )
 
 
 def _signature(signature: Signature) -> str:

@@ -55,7 +55,7 @@ PROCESSES = {
     "hang": "ray::RayTrainWorker",
 }
 """What a victim's process is called, or has in its command line."""
-VICTIMS = (*PARTS, *PROCESSES, "mlflow for a while", "machine")
+VICTIMS = (*PARTS, *PROCESSES, "mlflow for a while", "machine", "mlflow's memory")
 ANSWERING = ("replica", "haproxy", "ray", "machine")
 """Whose death may cost requests: there is one replica, and one ingress."""
 STOPPED = "hang"
@@ -180,7 +180,7 @@ def victims(settings: Settings, victim: str) -> list[psutil.Process]:
 def carry_out(settings: Settings, victim: str) -> int:
     """SIGKILL; SIGSTOP for a worker that hangs; for MLflow `for a while` a pause in which it answers nobody.
 
-    How many processes were hit.
+    MLflow without its memory stands on an empty database for as long. How many processes were hit.
     """
     if victim == "machine":
         struck = kill(processes(settings, ""))
@@ -193,6 +193,14 @@ def carry_out(settings: Settings, victim: str) -> int:
         for process in paused:
             process.resume()
         struck = len(paused)
+    elif victim == "mlflow's memory":
+        with tempfile.TemporaryDirectory(prefix="aside-", dir=settings.home) as aside:
+            folder = settings.home / "mlflow"
+            struck = kill(processes(settings, "mlflow"))
+            move_database(folder, Path(aside))
+            time.sleep(MLFLOW_PAUSE_S)
+            kill(processes(settings, "mlflow"))
+            move_database(Path(aside), folder)
     elif victim in PARTS:
         struck = kill(processes(settings, victim))
     elif victim == STOPPED:
@@ -204,6 +212,14 @@ def carry_out(settings: Settings, victim: str) -> int:
         named = victims(settings, victim)
         struck = kill(named[:1] if victim == "one worker" else named)
     return struck
+
+
+def move_database(source: Path, target: Path) -> None:
+    """With what SQLite keeps beside it; whatever stands at the target gives way."""
+    for file in target.glob("mlflow.db*"):
+        file.unlink()
+    for file in source.glob("mlflow.db*"):
+        file.rename(target / file.name)
 
 
 def processes(settings: Settings, part: str) -> list[psutil.Process]:

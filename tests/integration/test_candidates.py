@@ -20,7 +20,8 @@ from mlflow.types import Schema, TensorSpec
 from journeyman.client import Client, Service
 from journeyman.cluster.processes import mark_of, owned_processes
 from journeyman.cluster.settings import Settings
-from journeyman.tracking.packages import save_package
+from journeyman.tracking.packages import EXPORTED, graph_bytes, save_package
+from journeyman.tracking.records import GRAPH_BYTES
 from journeyman.tracking.registry import log_package, register
 
 LIMIT_S = 180.0
@@ -74,6 +75,16 @@ class Versions:
         return register(
             self.client, log_package(self.client, package, run_id, MODEL), MODEL, run_id, {}, None
         )
+
+    def deep(self, features: int) -> str:
+        """One whose publisher tells that its graph is too large to be read beside another."""
+        layers = [layer for _ in range(60) for layer in (torch.nn.Linear(3, 3), torch.nn.ReLU())]
+        run_id = self.client.create_run("0").info.run_id
+        module = torch.nn.Sequential(torch.nn.Linear(features, 3), *layers)
+        package = save_package(module, torch.ones(2, features), self._next())
+        told = {GRAPH_BYTES: str(graph_bytes(package.path / EXPORTED))}
+        model_id = log_package(self.client, package, run_id, MODEL)
+        return register(self.client, model_id, MODEL, run_id, told, None)
 
     def torch(self, module: torch.nn.Module, serialization_format: str) -> str:
         folder = self._next()
@@ -147,6 +158,10 @@ def test_what_cannot_serve_or_is_lost_never_ends_what_serves(
                 (versions.torch(nan, "pt2"), "holds NaN on its own input example"),
                 (versions.torch(torch.nn.Linear(4, 3), "pickle"), "stored as pickle"),
                 (versions.python(RAISES), "it never learned to count"),
+                (
+                    versions.deep(5),
+                    "takes input float32[-1, 5], where version 1 takes",
+                ),
             ):
                 versions.moved(version)
                 held = f"keeps version {first}: version {version}:"

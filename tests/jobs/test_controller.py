@@ -125,6 +125,20 @@ def test_starting_job_whose_node_turns_out_to_be_gone_says_what_it_waits_for() -
     assert act([job(Phase.STARTING, ATTEMPT="2")], submitted) == []
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_of_two_runs_of_one_submission_one_is_taken_up(begun: bool) -> None:
+    """The elder, unless the other has begun: jobs are told oldest first."""
+    elder = job(Phase.QUEUED, SUBMISSION_KEY="once")
+    other = job(Phase.QUEUED, run_id="b" * 32, SUBMISSION_KEY="once", ATTEMPT="1" if begun else "0")
+    back, taken = (elder, other) if begun else (other, elder)
+    actions = act([elder, other])
+    [start] = [action for action in actions if isinstance(action, Start)]
+    [mark] = [action for action in actions if isinstance(action, Mark)]
+    assert start.job is taken
+    assert (mark.job, mark.phase) == (back, Phase.CANCELLED)
+    assert mark.reason == f"was submitted twice: it is job {taken.run.run_id[:8]}"
+
+
 def test_starting_job_keeps_its_place_until_its_workers_have_it() -> None:
     starting = job(Phase.STARTING, ATTEMPT="1")
     waiting = job(Phase.QUEUED, run_id="b" * 32)

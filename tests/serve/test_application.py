@@ -35,7 +35,7 @@ def changed(spec: ServiceSpec, **keys: Any) -> ServiceSpec:
 def test_candidate_in_place_changes_the_user_config_alone() -> None:
     with_candidate = config(rollout=replace(ROLLOUT, candidate="4", trial=2))
     deployment, other = config()["deployments"][0], with_candidate["deployments"][0]
-    assert other["user_config"] == {"serving": "3", "candidate": "4", "trial": 2}
+    assert other["user_config"] == {"serving": "3", "candidate": "4", "trial": 2, "follows": None}
     assert with_candidate["args"] == config()["args"]
     assert deployment | {"user_config": None} == other | {"user_config": None}
 
@@ -43,6 +43,8 @@ def test_candidate_in_place_changes_the_user_config_alone() -> None:
 def test_candidate_by_surge_changes_the_arguments_and_back() -> None:
     surging = config(rollout=replace(ROLLOUT, candidate="4", trial=2, surge_because="it must"))
     assert surging["deployments"][0]["user_config"]["serving"] == "4"
+    # What tries it is told what it must fit.
+    assert surging["deployments"][0]["user_config"]["follows"] == "3"
     assert surging["args"]["generation"] == 2
     refused = config(rollout=replace(ROLLOUT, trial=2, refused="4"))
     assert refused["args"] == config()["args"]
