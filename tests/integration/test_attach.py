@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,20 +54,36 @@ class Foreign:
 
 @pytest.fixture
 def foreign(production_mlflow: Mapping[str, str], s3: Mapping[str, str], tmp_path: Path) -> Iterator[Foreign]:
+    """As `docs/clusters.md` would have it: fast ingress, a token, and MLflow's credentials on its nodes."""
     token = secrets.token_hex(16)
     (tmp_path / "token").write_text(token)
-    dashboard, serve = free_port(), free_port()
-    credentials = {k: v for k, v in production_mlflow.items() if k != "MLFLOW_TRACKING_URI"}
     environ = {
-        **os.environ,
         **s3,
-        **credentials,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        **{k: v for k, v in production_mlflow.items() if k != "MLFLOW_TRACKING_URI"},
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"),
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    }
+    with running(environ, tmp_path, token) as foreign:
+        yield foreign
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[Foreign]:
+    """As `ray start` leaves it: no flag, no token."""
+    with running({"RAY_AUTH_MODE": "disabled"}, tmp_path, "") as foreign:
+        yield foreign
+
+
+@contextmanager
+def running(environ: Mapping[str, str], tmp_path: Path, token: str) -> Iterator[Foreign]:
+    dashboard, serve = free_port(), free_port()
+    environ = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
+        **environ,
     }
     with (tmp_path / "cluster.log").open("w") as log:
         process = subprocess.Popen(
@@ -163,6 +179,29 @@ def test_cluster_of_somebody_else_is_attached_survives_a_node_and_is_let_go(
         assert typed("context", "remove", "prod", "--yes").returncode == 0
         assert not context_folder(person, "prod").exists()
         assert httpx.get(url).status_code == 200
+
+
+@pytest.mark.long
+def test_cluster_without_flags_and_token_is_attached_and_says_what_it_lacks(
+    plain: Foreign, mlflow_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(home))
+    up = ["up", "--address", plain.ray_url, "--mlflow", mlflow_url, "--serve", plain.serve_url]
+    try:
+        attached = typed(*up, "--storage", str(tmp_path / "runs"), "--context", "plain")
+        assert attached.returncode == 0, attached.stderr
+        assert "RAY_SERVE_ENABLE_HA_PROXY=1" in attached.stdout, attached.stdout
+        with closing(Client(load_settings(os.environ))) as client:
+            assert client.settings.ray_token is None
+            typed("submit", str(LOOP / "train.yaml"))
+            job = eventually(lambda: client.job("chaos"), lambda seen: seen.ended)
+            assert (job.phase, job.attempt) == ("finished", 1), job.reason
+            deployed = typed("deploy", str(LOOP / "service.yaml"))
+            assert deployed.returncode == 0, deployed.stderr
+            assert client.query("chaos", client.example("chaos")).status == 200
+    finally:
+        stop(context_folder(home, "plain"))
 
 
 def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
