@@ -178,6 +178,7 @@ class ServiceController:
             status=application.status if application else None,
             message=application.message if application else "",
             reports=_reports(run, application),
+            told=tuple(read_report(text) for key, text in run.tags.items() if key.startswith(f"{REPLICA}.")),
             answers=self._answers(run, application),
         )
         return Service(run, spec, application, decide(snapshot, now))

@@ -33,7 +33,7 @@ from starlette.responses import Response
 
 from journeyman.cluster.processes import give_way
 from journeyman.cluster.settings import home_folder
-from journeyman.errors import JourneymanError, NotFoundError, UnreachableError
+from journeyman.errors import JourneymanError, NotFoundError, UnreachableError, described
 from journeyman.serve.application import DEPLOYMENT
 from journeyman.serve.model import (
     ModelError,
@@ -145,7 +145,7 @@ class Replica:
             # In a thread that gives way to the replicas that answer meanwhile on this machine.
             with ThreadPoolExecutor(1, "first-version", give_way) as first:
                 loop = asyncio.get_running_loop()
-                self._loaded = await loop.run_in_executor(first, self._load_first, target)
+                self._loaded = await loop.run_in_executor(first, self._load_first_or_tell, target)
             threading.Thread(target=self._keep_up, name="versions", daemon=True).start()
         elif self._candidate is not None and self._candidate.version == target.serving:
             self._loaded = self._candidate
@@ -258,6 +258,20 @@ class Replica:
             return FAILED, f"{type(error).__name__}: {error}"[:300], None
         return READY, "", found
 
+    def _load_first_or_tell(self, target: Target) -> Loaded:
+        """As `_load_first`; that a candidate failed is told before it is raised: nobody need try it again."""
+        try:
+            return self._load_first(target)
+        except UnreachableError:
+            # It may be there when Serve tries again.
+            raise
+        except Exception as error:
+            # Loaders of all flavors run here, and the model's own code.
+            if target.follows is not None:
+                reason = str(error) if isinstance(error, JourneymanError) else described(error)
+                self._tell(write_report(self._failure(target, reason.replace("\n", " "))))
+            raise
+
     def _load_first(self, target: Target) -> Loaded:
         """The version a replica begins with, out of reach of Python's collector of cycles.
 
@@ -335,6 +349,16 @@ class Replica:
             candidate=target.candidate,
             candidate_state=self._candidate_state,
             reason=self._reason,
+        )
+
+    def _failure(self, target: Target, reason: str) -> Report:
+        return Report(
+            generation=self._arguments.generation,
+            serving=target.serving,
+            trial=target.trial,
+            candidate=target.serving,
+            candidate_state=FAILED,
+            reason=reason,
         )
 
     def _tell(self, report: str) -> bool:

@@ -125,6 +125,8 @@ class Snapshot:
     message: str
     reports: tuple[Report | None, ...]
     """One for each replica that takes requests; None where it has said nothing yet."""
+    told: tuple[Report, ...]
+    """All that replicas have said, also those that start, or could not."""
     answers: bool
     """Whether the ingress leads to the replicas, of which it learns after Serve calls them running."""
 
@@ -212,6 +214,10 @@ def _in_place(now: Rollout, snapshot: Snapshot) -> Rollout:
 
 
 def _surge(now: Rollout, snapshot: Snapshot) -> Rollout:
+    for report in snapshot.told:
+        # Serve would have three replicas try it first.
+        if _answer(report, now) == FAILED:
+            return _refused(now, report.reason)
     if snapshot.status in _FAILED_STATUSES:
         return _refused(now, _shortened(snapshot.message))
     if snapshot.status == _RUNNING and _serves(now.target, now.trial, snapshot):

@@ -246,6 +246,8 @@ def kill(struck: list[psutil.Process]) -> int:
             process.kill()
         except psutil.NoSuchProcess:
             continue
+    # A machine that died holds no port; a process that is still dying does.
+    psutil.wait_procs(struck, timeout=10)
     return len(struck)
 
 

@@ -71,6 +71,7 @@ def seen(
     message: str = "",
     answers: bool = True,
     graph_bytes: int = 0,
+    told: tuple[Report, ...] = (),
 ) -> Snapshot:
     return Snapshot(
         rollout=rollout,
@@ -82,6 +83,7 @@ def seen(
         status=status,
         message=message,
         reports=reports,
+        told=told,
         answers=answers,
     )
 
@@ -232,6 +234,15 @@ def test_surge_ends_when_only_new_replicas_answer() -> None:
     done = decide(seen(SURGING, new, version="4"))
     assert done.rollout == replace(PROVEN, serving="4", generation=2, trial=2)
     assert done.phase == Phase.HEALTHY
+
+
+def test_candidate_that_a_new_replica_could_not_load_is_refused_at_once() -> None:
+    failed = of_candidate(FAILED, "it takes pictures")
+    decision = decide(seen(SURGING, report(), version="4", status="DEPLOYING", told=(report(), failed)))
+    assert decision.rollout == replace(PROVEN, trial=2, refused="4", refused_because="it takes pictures")
+    # What was said of another trial is not about this one.
+    earlier = replace(failed, trial=1)
+    assert decide(seen(SURGING, report(), version="4", told=(earlier,))).rollout == SURGING
 
 
 def test_surge_that_fails_goes_back_to_the_replicas_there_were() -> None:
