@@ -32,7 +32,6 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from journeyman import __version__
 from journeyman.cluster.processes import give_way
 from journeyman.cluster.settings import home_folder
 from journeyman.errors import JourneymanError, NotFoundError, UnreachableError
@@ -53,6 +52,7 @@ from journeyman.serve.signature import Signature
 from journeyman.serve.swap import FAILED, NEW_REPLICAS, READY, Report, write_report
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import REPLICA
+from journeyman.version import VERSION
 
 BODY_LIMIT_BYTES = 64 * 2**20
 ON_LOOP_LIMIT_S = 0.002
@@ -201,7 +201,7 @@ class Replica:
         _check_method(request, route.verb == "infer")
         name = route.model
         if name is None:
-            server = open_inference.server_metadata(__version__)
+            server = open_inference.server_metadata(VERSION)
             return Response(open_inference.readiness(route) if route.verb else server, 200, None, _JSON)
         self._check_model(route, loaded)
         if route.verb == "infer":

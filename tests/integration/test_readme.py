@@ -49,6 +49,10 @@ def folder(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run(pip, check=True)
+    # What pip would write, had it installed the dependencies here.
+    program = environment / "bin" / "mlflow"
+    program.write_text(f"#!{environment / 'bin' / 'python'}\nfrom mlflow.cli import cli\n\ncli()\n")
+    program.chmod(0o755)
     home = tmp_path / "home"
     monkeypatch.setenv("JOURNEYMAN_HOME", str(home))
     yield folder
@@ -73,6 +77,7 @@ def test_commands_of_the_readme_work_as_they_stand(folder: Path) -> None:
     assert '{"predictions":[[' in done.stdout
     assert '"model":"digits","version":"1"' in done.stdout
     assert done.stdout.count('{"predictions":[[') == 3
+    assert '{"predictions": [[' in done.stdout, "by MLflow's own client"
     assert "(2, 10) from version 1" in done.stdout
     # The wheel's own code answered, and from where it was installed.
     listed = subprocess.run(
