@@ -45,7 +45,7 @@ from journeyman.serve.model import (
     version_signature,
     why_new_replicas,
 )
-from journeyman.serve.protocols import invocations, open_inference
+from journeyman.serve.protocols import invocations, open_inference, openapi
 from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError
 from journeyman.serve.protocols.open_inference import JSON_SIZE_HEADER, Route
 from journeyman.serve.signature import Signature
@@ -181,7 +181,7 @@ class Replica:
 
     async def _answer(self, request: Request, path: str, loaded: Loaded) -> Response:
         post = path == "/invocations"
-        if not post and path not in ("", "/ping", "/health"):
+        if not post and path not in ("", "/ping", "/health", "/openapi.json", "/docs"):
             raise RequestError(
                 "There is nothing here: POST to /invocations.", status=404, error_code="ENDPOINT_NOT_FOUND"
             )
@@ -192,9 +192,28 @@ class Replica:
                 loaded, len(body), partial(_invoke, loaded.model, body, content_type)
             )
             return Response(answer, 200, loaded.headers, _JSON)
+        if path in ("/openapi.json", "/docs"):
+            return await self._described(path == "/docs", loaded)
         if path:
             return Response(b"\n", 200, loaded.headers, "text/plain")
         return Response(loaded.description, 200, loaded.headers, _JSON)
+
+    async def _described(self, for_people: bool, loaded: Loaded) -> Response:
+        arguments, model = self._arguments, loaded.model
+        document = openapi.openapi(
+            openapi.Described(
+                service=arguments.service,
+                model=arguments.model,
+                version=loaded.version,
+                signature=model.signature,
+                example=model.example,
+            )
+        )
+        if not for_people:
+            return Response(orjson.dumps(document), 200, loaded.headers, _JSON)
+        # A megabyte is read and put together: not where requests are answered.
+        page = await asyncio.get_running_loop().run_in_executor(self._executor, openapi.page, document)
+        return Response(page, 200, loaded.headers, "text/html")
 
     async def _answer_open_inference(self, request: Request, path: str, loaded: Loaded) -> Response:
         route = open_inference.read_path(path)

@@ -46,6 +46,7 @@ _DTYPES: Mapping[str, np.dtype[Any]] = {
     _BYTES: np.dtype("O"),
 }
 _DATATYPES = {dtype: name for name, dtype in _DTYPES.items()}
+DATATYPES = tuple(_DTYPES)
 _COLUMNS = {
     DataType.boolean: "BOOL",
     DataType.integer: "INT32",
@@ -137,7 +138,7 @@ def model_metadata(name: str, version: str, platform: str, signature: Signature)
 
 
 def _tensors(fields: Sequence[Field]) -> list[dict[str, Any]]:
-    return [{"name": f.name, "datatype": _datatype(f.dtype), "shape": f.shape} for f in fields]
+    return [{"name": f.name, "datatype": datatype_of(f.dtype), "shape": f.shape} for f in fields]
 
 
 def _columns(schema: Schema) -> list[dict[str, Any]]:
@@ -151,7 +152,8 @@ def _column_name(name: str | None, index: int) -> str:
     return name or f"column_{index}"
 
 
-def _datatype(dtype: np.dtype[Any]) -> str:
+def datatype_of(dtype: np.dtype[Any]) -> str:
+    """What the protocol calls it."""
     return _DATATYPES.get(dtype, _BYTES)
 
 
@@ -281,7 +283,7 @@ def _table(tensors: Mapping[str, _Tensor], schema: Schema) -> Inputs:
 
 
 def _array(tensor: _Tensor, field: Field) -> np.ndarray:
-    wanted = _datatype(field.dtype)
+    wanted = datatype_of(field.dtype)
     if tensor.datatype != wanted:
         refuse(f"{tensor.where} is {tensor.datatype}, and this input is {wanted}.")
     if tensor.data is not None:
@@ -372,7 +374,11 @@ def render_infer(
         if each.name not in arrays:
             refuse(f"This model has no output {quoted(each.name)}. It has {listed(arrays)}.")
         array = arrays[each.name]
-        output: dict[str, Any] = {"name": each.name, "datatype": _datatype(array.dtype), "shape": array.shape}
+        output: dict[str, Any] = {
+            "name": each.name,
+            "datatype": datatype_of(array.dtype),
+            "shape": array.shape,
+        }
         if each.binary:
             content = _bytes(array)
             output["parameters"] = {_BINARY_SIZE: len(content)}
