@@ -16,6 +16,8 @@ from journeyman.serve.protocols.open_inference import DATATYPES, datatype_of
 from journeyman.serve.signature import Field, Signature
 
 _JSON = "application/json"
+_SCORING = "MLflow's scoring protocol"
+_OPEN_INFERENCE = "Open Inference Protocol"
 _TYPES = {
     DataType.boolean: {"type": "boolean"},
     DataType.integer: {"type": "integer", "format": "int32"},
@@ -38,7 +40,10 @@ _PAGE = """<!DOCTYPE html>
 <body>
 <div id="page"></div>
 <script>{program}</script>
-<script>SwaggerUIBundle({{spec: {spec}, dom_id: "#page", validatorUrl: null, tryItOutEnabled: true}})</script>
+<script>SwaggerUIBundle({{
+  spec: {spec}, dom_id: "#page", validatorUrl: null,
+  docExpansion: "full", defaultModelsExpandDepth: -1, tryItOutEnabled: true
+}})</script>
 </body>
 </html>
 """
@@ -69,9 +74,9 @@ def openapi(described: Described) -> dict[str, Any]:
         "servers": [{"url": f"/{described.service}"}],
         "paths": {
             "/invocations": {"post": _invocations(described)},
-            "/": {"get": _told("What answers here, what it takes and gives")},
+            "/": {"get": _told("What answers here, what it takes and gives", _SCORING)},
             f"/v2/models/{described.service}/infer": {"post": _infer(described)},
-            f"/v2/models/{described.service}": {"get": _told("The model, in the Open Inference Protocol")},
+            f"/v2/models/{described.service}": {"get": _told("What it takes and gives", _OPEN_INFERENCE)},
         },
         "components": {
             "schemas": {
@@ -100,7 +105,8 @@ def _invocations(described: Described) -> dict[str, Any]:
     if described.example is not None:
         request["example"] = described.example
     return {
-        "summary": "Predict, in MLflow's scoring protocol",
+        "summary": "Predict",
+        "tags": [_SCORING],
         "requestBody": {
             "required": True,
             "content": {_JSON: request, "text/csv": {"schema": {"type": "string"}}},
@@ -131,7 +137,8 @@ def _infer(described: Described) -> dict[str, Any]:
         {"model_name": {"type": "string"}, "outputs": {"type": "array", "items": {"type": "object"}}}
     )
     return {
-        "summary": "Predict, in the Open Inference Protocol",
+        "summary": "Predict",
+        "tags": [_OPEN_INFERENCE],
         "requestBody": {"required": True, "content": {_JSON: request}},
         "responses": {"200": _response("The outputs", answer), **_refusals("OpenInferenceRefusal")},
     }
@@ -150,8 +157,9 @@ def _tensors(example: Mapping[str, Any], signature: Signature) -> list[dict[str,
     ]
 
 
-def _told(summary: str) -> dict[str, Any]:
-    return {"summary": summary, "responses": {"200": _response(summary, {"type": "object"})}}
+def _told(summary: str, tag: str) -> dict[str, Any]:
+    responses = {"200": _response(summary, {"type": "object"})}
+    return {"summary": summary, "tags": [tag], "responses": responses}
 
 
 def _refusals(schema: str) -> dict[str, Any]:

@@ -81,4 +81,4 @@ def test_page_is_one_file_and_no_example_ends_its_script() -> None:
     text = page(described(Signature(), {"inputs": ["</script><script>alert(1)</script>"]}))
     assert "</script><script>alert" not in text
     assert re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=\"(?!data:)", text) == []
-    assert "SwaggerUIBundle({spec: {" in text
+    assert "SwaggerUIBundle({\n  spec: {" in text
