@@ -26,7 +26,8 @@ from mlflow.models import Model
 
 from journeyman.errors import JourneymanError, described
 from journeyman.serve.protocols.errors import RequestError
-from journeyman.serve.protocols.invocations import Inputs, parse, render
+from journeyman.serve.protocols.invocation import Inputs
+from journeyman.serve.protocols.invocations import parse, render
 from journeyman.serve.signature import OUTPUT, Signature, read_signature
 from journeyman.serve.swap import why_graph_needs_replicas
 from journeyman.tracking.packages import EXPORTED, graph_bytes, named_outputs
@@ -53,6 +54,11 @@ class ServedModel:
     example: dict[str, Any] | None
     exported: bool
     run: _Run
+
+    @property
+    def platform(self) -> str:
+        """What it was made with, and the form it is kept in."""
+        return "pytorch_pt2" if self.exported else "mlflow_pyfunc"
 
     def predict(self, inputs: Inputs, params: dict[str, Any] | None = None) -> Outputs:
         """The outputs by name for checked inputs; whatever the model itself raises comes through."""

@@ -15,11 +15,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import psutil
@@ -44,12 +45,14 @@ from journeyman.serve.model import (
     version_signature,
     why_new_replicas,
 )
+from journeyman.serve.protocols import invocations, open_inference, openapi
 from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError
-from journeyman.serve.protocols.invocations import parse, render, render_error
+from journeyman.serve.protocols.open_inference import JSON_SIZE_HEADER, Route
 from journeyman.serve.signature import Signature
 from journeyman.serve.swap import FAILED, NEW_REPLICAS, READY, Report, write_report
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import REPLICA
+from journeyman.version import VERSION
 
 BODY_LIMIT_BYTES = 64 * 2**20
 ON_LOOP_LIMIT_S = 0.002
@@ -61,6 +64,8 @@ REPORT_RETRY_S = 1.0
 OVERTAKEN_POLL_S = 0.2
 
 _JSON = "application/json"
+_OCTETS = "application/octet-stream"
+Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
 
 
@@ -156,44 +161,97 @@ class Replica:
     async def __call__(self, request: Request) -> Response:
         loaded = self._loaded
         assert loaded is not None, "Serve routes nothing to a replica before reconfigure() returned"
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).rstrip("/")
+        open_path = path.removeprefix("/v2") if path == "/v2" or path.startswith("/v2/") else None
         try:
-            return await self._answer(request, loaded)
+            if open_path is not None:
+                return await self._answer_open_inference(request, open_path, loaded)
+            return await self._answer(request, path, loaded)
         except RequestError as error:
-            return Response(render_error(error), error.status, loaded.headers, _JSON)
+            refusal = error
         except Exception:  # noqa: BLE001
             # The model's own code runs here: anything can come out of it, and none of it is the caller's.
             _log.exception("version %s of %s failed on a request", loaded.version, self._arguments.model)
-            failure = RequestError(
+            refusal = RequestError(
                 "The model failed on this request; its log says how.", status=500, error_code=INTERNAL_ERROR
             )
-            return Response(render_error(failure), 500, loaded.headers, _JSON)
+        protocol = invocations if open_path is None else open_inference
+        headers = {**loaded.headers, **refusal.headers}
+        return Response(protocol.render_error(refusal), refusal.status, headers, _JSON)
 
-    async def _answer(self, request: Request, loaded: Loaded) -> Response:
-        path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).rstrip("/")
+    async def _answer(self, request: Request, path: str, loaded: Loaded) -> Response:
         post = path == "/invocations"
-        if not post and path not in ("", "/ping", "/health"):
+        if not post and path not in ("", "/ping", "/health", "/openapi.json", "/docs"):
             raise RequestError(
                 "There is nothing here: POST to /invocations.", status=404, error_code="ENDPOINT_NOT_FOUND"
             )
-        allowed = ("POST",) if post else ("GET", "HEAD")
-        if request.method not in allowed:
-            refusal = RequestError(
-                f"Use {allowed[0]} here, not {request.method}.", status=405, error_code="METHOD_NOT_ALLOWED"
-            )
-            headers = {**loaded.headers, "allow": ", ".join(allowed)}
-            return Response(render_error(refusal), 405, headers, _JSON)
+        _check_method(request, post)
         if post:
-            body = await _body(request)
-            content_type = request.headers.get("content-type")
-            if len(body) <= loaded.on_loop_bytes:
-                answer = _invoke(loaded.model, body, content_type)
-            else:
-                loop = asyncio.get_running_loop()
-                answer = await loop.run_in_executor(self._executor, _invoke, loaded.model, body, content_type)
+            body, content_type = await _body(request), request.headers.get("content-type")
+            answer = await self._computed(
+                loaded, len(body), partial(_invoke, loaded.model, body, content_type)
+            )
             return Response(answer, 200, loaded.headers, _JSON)
+        if path in ("/openapi.json", "/docs"):
+            return await self._described(path == "/docs", loaded)
         if path:
             return Response(b"\n", 200, loaded.headers, "text/plain")
         return Response(loaded.description, 200, loaded.headers, _JSON)
+
+    async def _described(self, for_people: bool, loaded: Loaded) -> Response:
+        arguments, model = self._arguments, loaded.model
+        document = openapi.openapi(
+            openapi.Described(
+                service=arguments.service,
+                model=arguments.model,
+                version=loaded.version,
+                signature=model.signature,
+                example=model.example,
+            )
+        )
+        if not for_people:
+            return Response(orjson.dumps(document), 200, loaded.headers, _JSON)
+        # A megabyte is read and put together: not where requests are answered.
+        page = await asyncio.get_running_loop().run_in_executor(self._executor, openapi.page, document)
+        return Response(page, 200, loaded.headers, "text/html")
+
+    async def _answer_open_inference(self, request: Request, path: str, loaded: Loaded) -> Response:
+        route = open_inference.read_path(path)
+        _check_method(request, route.verb == "infer")
+        name = route.model
+        if name is None:
+            server = open_inference.server_metadata(VERSION)
+            return Response(open_inference.readiness(route) if route.verb else server, 200, None, _JSON)
+        self._check_model(route, loaded)
+        if route.verb == "infer":
+            body = await _body(request)
+            infer = partial(_infer, loaded, name, body, request.headers.get(JSON_SIZE_HEADER))
+            answer, size = await self._computed(loaded, len(body), infer)
+            if size is None:
+                return Response(answer, 200, loaded.headers, _JSON)
+            return Response(answer, 200, {**loaded.headers, JSON_SIZE_HEADER: str(size)}, _OCTETS)
+        if route.verb:
+            return Response(open_inference.readiness(route), 200, loaded.headers, _JSON)
+        model = loaded.model
+        metadata = open_inference.model_metadata(name, loaded.version, model.platform, model.signature)
+        return Response(metadata, 200, loaded.headers, _JSON)
+
+    def _check_model(self, route: Route, loaded: Loaded) -> None:
+        """Raises RequestError, 404, where another model or version is asked than the one that serves."""
+        arguments = self._arguments
+        if route.model not in (arguments.service, arguments.model):
+            message = f"This service is '{arguments.service}', with model '{arguments.model}'."
+        elif route.version not in (None, loaded.version):
+            message = f"This service answers with version {loaded.version}."
+        else:
+            return
+        raise RequestError(message, status=404, error_code="RESOURCE_DOES_NOT_EXIST")
+
+    async def _computed(self, loaded: Loaded, size_bytes: int, compute: Callable[[], Answer]) -> Answer:
+        """On the event loop where a body of this size takes no time, else in the thread for it."""
+        if size_bytes <= loaded.on_loop_bytes:
+            return compute()
+        return await asyncio.get_running_loop().run_in_executor(self._executor, compute)
 
     # -- versions ------------------------------------------------------------------------------------
 
@@ -371,11 +429,31 @@ class Replica:
 
 
 def _invoke(model: ServedModel, body: bytes, content_type: str | None) -> bytes:
-    invocation = parse(body, content_type, model.signature)
-    return render(model.predict(invocation.inputs, invocation.params), model.signature)
+    invocation = invocations.parse(body, content_type, model.signature)
+    return invocations.render(model.predict(invocation.inputs, invocation.params), model.signature)
+
+
+def _infer(loaded: Loaded, name: str, body: bytes, json_size: str | None) -> tuple[bytes, int | None]:
+    asked = open_inference.parse_infer(body, json_size, loaded.model.signature)
+    outputs = loaded.model.predict(asked.invocation.inputs, asked.invocation.params)
+    parts, size = open_inference.render_infer(outputs, asked, name, loaded.version)
+    return b"".join(parts), size
+
+
+def _check_method(request: Request, post: bool) -> None:
+    allowed = ("POST",) if post else ("GET", "HEAD")
+    if request.method not in allowed:
+        raise RequestError(
+            f"Use {allowed[0]} here, not {request.method}.",
+            status=405,
+            error_code="METHOD_NOT_ALLOWED",
+            headers={"allow": ", ".join(allowed)},
+        )
 
 
 async def _body(request: Request) -> bytes:
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise RequestError("The body must come without Content-Encoding.", status=415)
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from journeyman.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from journeyman.client import Client
     from journeyman.jobs.metrics import log
     from journeyman.jobs.publish import publish
 
-__all__ = ["Client", "log", "publish"]
-__version__ = "0.1.0"
+__all__ = ["Client", "__version__", "log", "publish"]
 
 _HOMES = {
     "Client": "journeyman.client",

@@ -10,17 +10,17 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import orjson
 
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings, load_settings
-from journeyman.errors import NotFoundError, SpecError, UnreachableError, UsageError
+from journeyman.errors import JourneymanError, NotFoundError, SpecError, UnreachableError, UsageError
 from journeyman.jobs.admission import Candidate, Verdict, admit
 from journeyman.jobs.failures import Outcome
 from journeyman.jobs.logs import LogChunk, LogReader
@@ -40,6 +40,9 @@ _FOLLOW_INTERVAL_S = 0.5
 _ID = re.compile(r"[0-9a-f]{1,32}")
 _ID_CHARACTERS = 32
 _NAME = re.compile(r"[a-z0-9-]{1,63}")
+_POLL_S = 1.0
+_UNHEALTHY_LIMIT_S = 30.0
+"""A replica that fails to start is tried again; one that fails for so long needs a person."""
 _SHOWN_IDS = 5
 """How many jobs are named where the beginning of an id is not enough."""
 
@@ -107,6 +110,8 @@ class Service:
     page_url: str
     since_ms: int
     metrics: Mapping[str, float]
+    spec: Mapping[str, Any]
+    """What is ordered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,11 +314,11 @@ class Client:
 
     # -- services ------------------------------------------------------------------------------------
 
-    def deploy(self, file: Path, assignments: Sequence[str] = ()) -> Service:
-        """Order a service, or change the order of one that is there."""
+    def deploy(self, order: Path | Mapping[str, Any], assignments: Sequence[str] = ()) -> Service:
+        """Order a service, by a file or what would be in it, or change the order of one that is there."""
         from journeyman.serve.orders import create_service, redeploy
 
-        spec = self._service_spec(file, assignments)
+        spec = self._service_spec(order, assignments)
         run = self._live_service(spec.name)
         if run is None:
             run = create_service(spec, self._mlflow, self.settings)
@@ -321,12 +326,12 @@ class Client:
             redeploy(spec, run, self._mlflow)
         return self._service(self._mlflow.run(run.run_id))
 
-    def plan_deploy(self, file: Path, assignments: Sequence[str] = ()) -> list[str]:
+    def plan_deploy(self, order: Path | Mapping[str, Any], assignments: Sequence[str] = ()) -> list[str]:
         """What deploying would change, a line each."""
         from journeyman.serve.orders import changes
         from journeyman.serve.spec import ServiceSpec
 
-        spec = self._service_spec(file, assignments)
+        spec = self._service_spec(order, assignments)
         run = self._live_service(spec.name)
         return changes(None if run is None else ServiceSpec.model_validate(run.spec), spec)
 
@@ -349,6 +354,40 @@ class Client:
     def service(self, name: str) -> Service:
         return self._service(self._service_run(name))
 
+    def wait_until_healthy(
+        self, name: str, timeout_s: float, settle_s: float, report: Callable[[Service], None]
+    ) -> Service:
+        """The service, once it is healthy. `report` is told of each look at it.
+
+        Takes nothing for healthy within `settle_s`: an order over a healthy service reads healthy until
+        control has taken it up. Raises JourneymanError where the service does not get there.
+        """
+        hint = f"`journeyman service {name}` shows how it goes on."
+        began_s = well_s = time.monotonic()
+        why = "MLflow does not answer"
+        while True:
+            now_s = time.monotonic()
+            try:
+                service = self.service(name)
+            except UnreachableError:
+                # A server that restarts is gone for seconds; the wait has its own end.
+                if now_s - began_s > timeout_s:
+                    raise
+            else:
+                report(service)
+                why = service.reason or service.phase
+                if service.phase == "healthy" and now_s - began_s >= settle_s:
+                    return service
+                if service.phase in ("undeploying", "undeployed"):
+                    raise JourneymanError(f"{name} was undeployed meanwhile", hint)
+                if service.phase != "unhealthy":
+                    well_s = now_s
+                elif now_s - well_s > _UNHEALTHY_LIMIT_S:
+                    raise JourneymanError(f"{name} does not become healthy: {service.reason}", hint)
+            if now_s - began_s > timeout_s:
+                raise JourneymanError(f"{name} is not healthy after {timeout_s:g} s: {why}", hint)
+            time.sleep(_POLL_S)
+
     def undeploy(self, name: str) -> Service:
         """Ask for the service to be taken down; control does it."""
         run = self._service_run(name)
@@ -369,11 +408,13 @@ class Client:
             )
         return orjson.dumps(example)
 
-    def _service_spec(self, file: Path, assignments: Sequence[str]) -> ServiceSpec:
+    def _service_spec(self, order: Path | Mapping[str, Any], assignments: Sequence[str]) -> ServiceSpec:
         from journeyman.cluster.spec_file import override, parse, read_yaml
         from journeyman.serve.spec import ServiceSpec, model_reference
 
-        spec = parse(ServiceSpec, override(read_yaml(file), assignments), str(file))
+        named = order if isinstance(order, Path) else "the service"
+        loaded = read_yaml(order) if isinstance(order, Path) else dict(order)
+        spec = parse(ServiceSpec, override(loaded, assignments), str(named))
         reference = model_reference(spec)
         try:
             aliases = self._mlflow.aliases(reference.name)
@@ -381,13 +422,13 @@ class Client:
                 self._mlflow.model_version(reference.name, reference.version)
         except NotFoundError:
             raise SpecError(
-                f"{file}: model: {spec.model} is not registered",
+                f"{named}: model: {spec.model} is not registered",
                 "A job registers it with `publish: {model: …, alias: …}`.",
             ) from None
         if reference.alias is not None and reference.alias not in aliases:
             known = ", ".join(sorted(aliases)) or "none"
             raise SpecError(
-                f"{file}: model: {reference.name} has no alias {reference.alias}; it has: {known}"
+                f"{named}: model: {reference.name} has no alias {reference.alias}; it has: {known}"
             )
         return spec
 
@@ -443,6 +484,7 @@ class Client:
             page_url=self._page(run),
             since_ms=run.start_ms,
             metrics=run.metrics,
+            spec=spec,
         )
 
     # -- control -------------------------------------------------------------------------------------

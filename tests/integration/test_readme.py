@@ -1,4 +1,4 @@
-"""What README.md shows at a prompt, typed by someone who has the wheel, an empty folder and nothing else."""
+"""What README.md and the guides show, typed by someone with the wheel, an empty folder and nothing else."""
 
 from __future__ import annotations
 
@@ -17,16 +17,24 @@ import pytest
 from journeyman.cluster.parts import ray_folder
 from journeyman.cluster.stack import observe, stop
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+GUIDES = ("README.md", "docs/protocols.md")
+"""The second asks the service that the first one leaves."""
 LIMIT_S = 480.0
 
 pytestmark = pytest.mark.own_stack
 
 
 def commands() -> list[str]:
-    """Those of the README's console blocks, but for make's, which need the checkout."""
-    blocks = re.findall(r"^```console\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
-    typed = [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line[:2] == "$ "]
+    """Those of the console blocks, but for make's, which need the checkout; of Python's, a file each."""
+    typed: list[str] = []
+    for guide in GUIDES:
+        text = (ROOT / guide).read_text()
+        for kind, block in re.findall(r"^```(console|python)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            if kind == "console":
+                typed += [line.removeprefix("$ ") for line in block.splitlines() if line[:2] == "$ "]
+            elif guide != "README.md":
+                typed.append(f"python - <<'END'\n{block}END")
     return [command for command in typed if not command.startswith("make ")]
 
 
@@ -41,6 +49,10 @@ def folder(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run(pip, check=True)
+    # What pip would write, had it installed the dependencies here.
+    program = environment / "bin" / "mlflow"
+    program.write_text(f"#!{environment / 'bin' / 'python'}\nfrom mlflow.cli import cli\n\ncli()\n")
+    program.chmod(0o755)
     home = tmp_path / "home"
     monkeypatch.setenv("JOURNEYMAN_HOME", str(home))
     yield folder
@@ -54,6 +66,9 @@ def test_commands_of_the_readme_work_as_they_stand(folder: Path) -> None:
     ask = "import json, sys; print(json.load(sys.stdin)['url'])"
     url = f'$(journeyman service digits --json | python -c "{ask}")'
     script = script.replace("http://127.0.0.1:8000/digits", url)
+    # Within a program nothing is put in for it.
+    script = script.replace('"127.0.0.1:8000/digits"', "os.environ['URL'].removeprefix('http://')")
+    script = script.replace("python - <<'END'\n", f"URL={url} python - <<'END'\nimport os\n")
     done = subprocess.run(
         ["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
@@ -61,6 +76,9 @@ def test_commands_of_the_readme_work_as_they_stand(folder: Path) -> None:
     assert "published digits/1" in done.stdout
     assert '{"predictions":[[' in done.stdout
     assert '"model":"digits","version":"1"' in done.stdout
+    assert done.stdout.count('{"predictions":[[') == 3
+    assert '{"predictions": [[' in done.stdout, "by MLflow's own client"
+    assert "(2, 10) from version 1" in done.stdout
     # The wheel's own code answered, and from where it was installed.
     listed = subprocess.run(
         [folder / ".venv" / "bin" / "python", "-c", "import journeyman; print(journeyman.__file__)"],

@@ -213,17 +213,51 @@ def test_parse_without_a_signature_gives_what_mlflow_reads() -> None:
     assert parse(body(dataframe_split={"data": ROWS}), None, ANYTHING).inputs.shape == (2, 4)
 
 
+@pytest.mark.parametrize("content_type", ["text/csv", "TEXT/CSV; charset=utf-8"])
+def test_parse_of_csv_gives_what_json_would(content_type: str) -> None:
+    assert parse(b"a,b,c,d\n1,2.5,3,4\n5,6,7,8\n", content_type, BARE).inputs["input"].tolist() == ROWS
+    text = b"age,visits,city,since,photo\n,2,00123,2024-05-06,aGk=\n1,3,Ulm,,aGk=\n"
+    table = parse(text, content_type, COLUMNS).inputs
+    assert table["age"].isna().tolist() == [True, False]
+    assert (table["visits"].tolist(), table["city"].tolist()) == ([2, 3], ["00123", "Ulm"])
+    assert (table["since"][0], table["photo"][0]) == (pd.Timestamp("2024-05-06"), b"hi")
+    assert parse(b"x,y\n1,2\n", content_type, NAMELESS).inputs.shape == (1, 2)
+    assert parse(b"x,y\n1,2\n", content_type, ANYTHING).inputs.to_dict("list") == {"x": [1], "y": [2]}
+
+
+@pytest.mark.parametrize(
+    ("content", "signature", "says"),
+    [
+        (b"", BARE, "is not CSV in UTF-8 with the names of the columns"),
+        (b'a,b\n"1,2\n', BARE, "is not CSV in UTF-8"),
+        (b"a\n\xff\n", COLUMNS, "is not CSV in UTF-8"),
+        (b"a,b,c,d\n", BARE, "csv is empty"),
+        (b"a,b\n1,2\n", BARE, "csv has 2 columns where this model takes 4"),
+        (b"a,b,c,d\n1,2,three,4\n", BARE, "column 'c' does not hold numbers throughout"),
+        (b"a,b,c,d\n1,2,,4\n", BARE, "column 'c' has a cell without a value"),
+        (b"a,b,c,d\n1,2,3,4\n", TWO, "do not fit a table"),
+        (b"age\n1\n", COLUMNS, "csv lacks column 'visits'"),
+        (b"age,visits\n1,2.5\n", COLUMNS, "column 'visits' holds a fraction"),
+        (b"age,visits,since\n1,2,soon\n", COLUMNS, "csv holds values that are not of the columns' types"),
+        (b"age,visits,photo\n1,2,aGk=\n1,2,\n", COLUMNS, "csv holds values that are not of the columns'"),
+    ],
+)
+def test_csv_that_does_not_fit_says_where(content: bytes, signature: Signature, says: str) -> None:
+    error = refusal(content, signature, "text/csv")
+    assert (error.status, says in error.message) == (400, True), error.message
+
+
 # -- refused -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/csv", "application/vnd.apache.parquet", "application/json; charset=latin-1", "json", ";"],
+    ["text/plain", "application/vnd.apache.parquet", "application/json; charset=latin-1", "json", ";"],
 )
 def test_parse_of_another_content_type_is_415(content_type: str) -> None:
     error = refusal(body(inputs=ROWS), BARE, content_type)
     assert (error.status, error.error_code) == (415, "BAD_REQUEST")
-    assert "JSON" in error.message
+    assert "JSON" in error.message or "UTF-8" in error.message
 
 
 @pytest.mark.parametrize(
@@ -357,7 +391,7 @@ def test_parse_of_a_malformed_body_is_a_bad_request(content: bytes, says: str) -
         (
             COLUMNS,
             body(inputs={"age": [1], "visits": [1], "since": ["noon"]}),
-            "does not have the form of a table",
+            "holds values that are not of the columns' types",
         ),
         (COLUMNS, body(inputs={"age": [1, 2], "visits": [1]}), "does not have the form of a table"),
         (COLUMNS, body(dataframe_records=[]), "dataframe_records is empty"),

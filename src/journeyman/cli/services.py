@@ -23,17 +23,14 @@ from journeyman.cli.output import (
     say,
     since,
 )
-from journeyman.errors import JourneymanError, SpecError, UnreachableError, UsageError
+from journeyman.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
     from journeyman.client import Client, Service
 
 verbs = typer.Typer()
 
-POLL_S = 1.0
 SETTLE_S = 5.0
-UNHEALTHY_LIMIT_S = 30.0
-"""A replica that fails to start is tried again; one that fails for so long needs a person."""
 SHOWN_METRICS = 12
 
 
@@ -61,7 +58,6 @@ def deploy(
     service = client.deploy(file, assignments)
     say(f"{service.name}  {service.phase}  {service.reason}".rstrip())
     if wait:
-        # An order over a healthy service reads healthy until control has taken it up.
         settle_s = SETTLE_S if changes and service.phase == "healthy" else 0.0
         service = _wait_until_healthy(client, service, timeout_s, settle_s)
         say()
@@ -90,48 +86,22 @@ def rollback(
 
 
 def _wait_until_healthy(client: Client, service: Service, timeout_s: float, settle_s: float) -> Service:
-    """As `_awaited`; an interrupt ends the waiting and nothing else."""
+    """Prints each change on the way; an interrupt ends the waiting and nothing else."""
+    said = progress(service)
+
+    def report(seen: Service) -> None:
+        nonlocal said
+        if (news := progress(seen)) != said:
+            said = news
+            say(news)
+
     try:
-        return _awaited(client, service, timeout_s, settle_s)
+        return client.wait_until_healthy(service.name, timeout_s, settle_s, report)
     except KeyboardInterrupt:
         complain(
             f"stopped waiting; the order for {service.name} stands: `journeyman service {service.name}`", ""
         )
         raise typer.Exit(130) from None
-
-
-def _awaited(client: Client, service: Service, timeout_s: float, settle_s: float) -> Service:
-    """Prints each change on the way; takes nothing for healthy within `settle_s`.
-
-    Raises JourneymanError where the service does not get there.
-    """
-    hint = f"`journeyman service {service.name}` shows how it goes on."
-    began_s = time.monotonic()
-    well_s = began_s
-    said = progress(service)
-    while True:
-        try:
-            service = client.service(service.name)
-        except UnreachableError:
-            # A server that restarts is gone for seconds; the wait has its own end.
-            if time.monotonic() - began_s > timeout_s:
-                raise
-        if (news := progress(service)) != said:
-            said = news
-            say(news)
-        now_s = time.monotonic()
-        if service.phase == "healthy" and now_s - began_s >= settle_s:
-            return service
-        if service.phase in ("undeploying", "undeployed"):
-            raise JourneymanError(f"{service.name} was undeployed meanwhile", hint)
-        if service.phase != "unhealthy":
-            well_s = now_s
-        elif now_s - well_s > UNHEALTHY_LIMIT_S:
-            raise JourneymanError(f"{service.name} does not become healthy: {service.reason}", hint)
-        if now_s - began_s > timeout_s:
-            why = service.reason or service.phase
-            raise JourneymanError(f"{service.name} is not healthy after {timeout_s:g} s: {why}", hint)
-        time.sleep(POLL_S)
 
 
 def progress(service: Service) -> str:

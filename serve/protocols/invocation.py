@@ -1,0 +1,60 @@
+"""One request, whatever protocol it came by: what goes into the model's `predict`, checked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.models.utils import _enforce_params_schema
+from mlflow.types import ParamSchema
+
+from journeyman.serve.protocols.errors import listed, nearest, quoted, refuse
+
+Inputs = Any
+"""Arrays by input name for a model of tensors; a DataFrame for one of columns; else as MLflow reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What goes into the model."""
+
+    inputs: Inputs
+    params: dict[str, Any] | None = None
+
+
+def check_params(params: Any, schema: ParamSchema | None) -> dict[str, Any] | None:
+    """The params of a request, with the model's own where it sends none. Raises RequestError."""
+    if params is None and schema is None:
+        return None
+    if params is not None and type(params) is not dict:
+        refuse("params must be an object of names and values.")
+    if schema is None:
+        if params:
+            refuse("This model takes no params.")
+        return None
+    known = [spec.name for spec in schema.params]
+    for name in params or {}:
+        if name not in known:
+            refuse(f"This model has no param {quoted(name)}.{nearest(name, known)} It takes {listed(known)}.")
+    try:
+        checked: dict[str, Any] = _enforce_params_schema(params, schema)
+    except MlflowException:
+        # MLflow's message repeats the values.
+        types = ", ".join(f"'{spec.name}' ({spec.dtype})" for spec in schema.params)
+        refuse(f"The params do not fit those of this model: {types}.")
+    return checked
+
+
+def check_names(given: Mapping[str, Any], names: list[str], where: str) -> None:
+    """Raises RequestError unless these are the model's inputs."""
+    if given.keys() == set(names):
+        return
+    for name in given:
+        if name not in names:
+            refuse(
+                f"{where} has an unknown input {quoted(name)}.{nearest(name, names)} "
+                f"It takes {listed(names)}."
+            )
+    refuse(f"{where} lacks {listed([name for name in names if name not in given])}.")
