@@ -65,7 +65,7 @@ class JourneymanDeployments(BaseDeploymentClient):  # type: ignore[misc]  # MLfl
                 raise MlflowException(
                     f"there is a service {name!r}: update it, or delete it first", INVALID_PARAMETER_VALUE
                 )
-            client.deploy({"name": name, "model": model_uri}, _assignments(config))
+            client.deploy({"kind": "service", "name": name, "model": model_uri}, _assignments(config))
             return _described(client.wait_until_healthy(name, _TIMEOUT_S, 0.0, _nobody))
 
     def update_deployment(
