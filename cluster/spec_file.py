@@ -193,10 +193,10 @@ def override(loaded: dict[str, Any], assignments: Sequence[str]) -> dict[str, An
     return result
 
 
-def parse(model: type[AnySpec], loaded: Mapping[str, Any], source: str) -> AnySpec:
+def parse(model: type[AnySpec], loaded: Mapping[str, Any], source: str, written: bool = True) -> AnySpec:
     """Validate the whole mapping at once; every problem is told, not the first.
 
-    Raises SpecError.
+    Where no person wrote it, quantities may be plain numbers, of seconds and bytes. Raises SpecError.
     """
     kind = model.model_fields["kind"].default
     given = loaded.get("kind")
@@ -206,7 +206,7 @@ def parse(model: type[AnySpec], loaded: Mapping[str, Any], source: str) -> AnySp
         what = "has no kind" if given is None else f"is of kind {given!r}"
         raise SpecError(f"{source} {what}; {kind!r} is needed here", hint)
     try:
-        return model.model_validate(loaded, context=_WRITTEN)
+        return model.model_validate(loaded, context=_WRITTEN if written else None)
     except ValidationError as error:
         told = [_problem(model, dict(detail)) for detail in error.errors(include_url=False)]
         problems = list(dict.fromkeys(told))

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from journeyman.cluster.archive import Archive, package_uri
 from journeyman.cluster.resources import actor_options
 from journeyman.cluster.spec_file import Range
-from journeyman.serve.spec import ServiceSpec
+from journeyman.serve.spec import Limits, ServiceSpec
 from journeyman.serve.swap import Rollout
 
 DEPLOYMENT = "model"
@@ -22,8 +22,8 @@ IMPORT_PATH = "journeyman.serve.replica:build"
 _DEFAULT_PORT = 8000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-_MAX_ONGOING_REQUESTS = 100
-"""What one replica takes at a time; Ray's own 5 leaves a fast model idle."""
+_ONGOING_PER_QUEUED = 2
+"""Ray holds back what is above `max_ongoing_requests`, and a replica must see the requests it refuses."""
 _TARGET_ONGOING_REQUESTS = 16
 _UPSCALE_DELAY_S = 3
 _DOWNSCALE_DELAY_S = 60
@@ -55,9 +55,9 @@ def application_config(
         "deployments": [
             {
                 "name": DEPLOYMENT,
-                "user_config": _user_config(rollout),
+                "user_config": _user_config(rollout, spec.limits),
                 "ray_actor_options": _actor_options(spec),
-                "max_ongoing_requests": _MAX_ONGOING_REQUESTS,
+                "max_ongoing_requests": _ONGOING_PER_QUEUED * spec.limits.queue,
                 # New replicas beside the old ones: without it a single replica is gone before its successor
                 # is there. A quarter at a time, one at least: all at once they take the cores from those that
                 # answer while they load.
@@ -85,8 +85,9 @@ def serve_config(applications: Sequence[Mapping[str, Any]], serve_url: str) -> d
     }
 
 
-def _user_config(rollout: Rollout) -> dict[str, Any]:
+def _user_config(rollout: Rollout, limits: Limits) -> dict[str, Any]:
     return {
+        "limits": limits.model_dump(),
         "serving": rollout.target,
         "candidate": rollout.beside,
         "trial": rollout.trial,

@@ -62,6 +62,7 @@ def _keep(spec: ServiceSpec, run: Run, mlflow: Mlflow) -> None:
 HOW = {
     "model": "its version is swapped in place, or by new replicas where it loads for long or brings Python",
     "replicas": "live",
+    "limits": "live",
     "resources": "by new replicas, the old ones answering until they are there",
     "allow_pickle": "by new replicas, the old ones answering until they are there",
     "env": "by new replicas, the old ones answering until they are there",

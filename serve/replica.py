@@ -49,12 +49,12 @@ from journeyman.serve.protocols import invocations, open_inference, openapi
 from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError
 from journeyman.serve.protocols.open_inference import JSON_SIZE_HEADER, Route
 from journeyman.serve.signature import Signature
+from journeyman.serve.spec import Limits
 from journeyman.serve.swap import FAILED, NEW_REPLICAS, READY, Report, write_report
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import REPLICA
 from journeyman.version import VERSION
 
-BODY_LIMIT_BYTES = 64 * 2**20
 ON_LOOP_LIMIT_S = 0.002
 """An answer that takes longer is computed in a thread: a hand-over costs about a tenth of that."""
 SWITCH_S = 0.0005
@@ -124,6 +124,9 @@ class Replica:
         sys.setswitchinterval(SWITCH_S)
         # A single one: two forward passes at a time would fight for the same cores.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._limits = Limits()
+        self._waiting = 0
+        """Requests whose answer is computed, or waits for that."""
         self._target: Target | None = None
         self._loaded: Loaded | None = None
         self._candidate: Loaded | None = None
@@ -146,6 +149,7 @@ class Replica:
             user_config.get("follows"),
         )
         self._target = target
+        self._limits = Limits.model_validate(user_config.get("limits", {}))
         if self._loaded is None:
             # In a thread that gives way to the replicas that answer meanwhile on this machine.
             with ThreadPoolExecutor(1, "first-version", give_way) as first:
@@ -187,7 +191,7 @@ class Replica:
             )
         _check_method(request, post)
         if post:
-            body, content_type = await _body(request), request.headers.get("content-type")
+            body, content_type = await _body(request, self._limits.body), request.headers.get("content-type")
             answer = await self._computed(
                 loaded, len(body), partial(_invoke, loaded.model, body, content_type)
             )
@@ -224,7 +228,7 @@ class Replica:
             return Response(open_inference.readiness(route) if route.verb else server, 200, None, _JSON)
         self._check_model(route, loaded)
         if route.verb == "infer":
-            body = await _body(request)
+            body = await _body(request, self._limits.body)
             infer = partial(_infer, loaded, name, body, request.headers.get(JSON_SIZE_HEADER))
             answer, size = await self._computed(loaded, len(body), infer)
             if size is None:
@@ -248,10 +252,35 @@ class Replica:
         raise RequestError(message, status=404, error_code="RESOURCE_DOES_NOT_EXIST")
 
     async def _computed(self, loaded: Loaded, size_bytes: int, compute: Callable[[], Answer]) -> Answer:
-        """On the event loop where a body of this size takes no time, else in the thread for it."""
+        """On the event loop where a body of this size takes no time, else in the thread for it.
+
+        Raises RequestError: 503 where too many wait for the thread, 504 where it takes too long.
+        """
         if size_bytes <= loaded.on_loop_bytes:
             return compute()
-        return await asyncio.get_running_loop().run_in_executor(self._executor, compute)
+        limits = self._limits
+        if self._waiting >= limits.queue:
+            raise RequestError(
+                f"{limits.queue} requests wait here already. Try again in a second.",
+                status=503,
+                error_code="RESOURCE_EXHAUSTED",
+                headers={"retry-after": "1"},
+            )
+        self._waiting += 1
+        answer = asyncio.get_running_loop().run_in_executor(self._executor, compute)
+        try:
+            await asyncio.wait((answer,), timeout=limits.time)
+            if not answer.done():
+                raise RequestError(
+                    f"There was no answer within {limits.time:g} s.",
+                    status=504,
+                    error_code="DEADLINE_EXCEEDED",
+                )
+            return answer.result()
+        finally:
+            # What nobody waits for any more is not begun; what has begun cannot be stopped.
+            answer.cancel()
+            self._waiting -= 1
 
     # -- versions ------------------------------------------------------------------------------------
 
@@ -451,20 +480,24 @@ def _check_method(request: Request, post: bool) -> None:
         )
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, limit_bytes: int) -> bytes:
     if request.headers.get("content-encoding", "identity") != "identity":
         raise RequestError("The body must come without Content-Encoding.", status=415)
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > BODY_LIMIT_BYTES:
+        if size > limit_bytes:
             raise RequestError(
-                f"The body is larger than {BODY_LIMIT_BYTES // 2**20} MiB. Send it in several requests.",
+                f"The body is larger than {_size(limit_bytes)}. Send it in several requests.",
                 status=413,
                 error_code="REQUEST_TOO_LARGE",
             )
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _size(count: int) -> str:
+    return f"{count // 2**20} MiB" if count % 2**20 == 0 else f"{count} bytes"
 
 
 def _on_loop_bytes(model: ServedModel) -> float:

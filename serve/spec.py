@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from journeyman.cluster.resources import Resources
-from journeyman.cluster.spec_file import Count, EnvironmentName, Name, Range, Spec
+from journeyman.cluster.spec_file import Bytes, Count, EnvironmentName, Name, Range, Seconds, Spec
 
 _REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[1-9][0-9]*))")
 
@@ -26,6 +26,17 @@ class ModelReference:
         return f"models:/{self.name}" + (f"@{self.alias}" if self.alias else f"/{self.version}")
 
 
+class Limits(Spec):
+    """What one replica takes on."""
+
+    body: Bytes = 64 * 2**20
+    """Of one request."""
+    time: Seconds = 60.0
+    """For one answer, from when the request is read."""
+    queue: int = Field(default=100, ge=1, le=10_000)
+    """Requests that wait for an answer at a time."""
+
+
 class ServiceSpec(Spec):
     """One service."""
 
@@ -37,6 +48,7 @@ class ServiceSpec(Spec):
     replicas: Count = Range(least=1, most=1)
     resources: Resources = Resources()
     """Of one replica."""
+    limits: Limits = Limits()
     allow_pickle: bool = False
     """Whether versions stored as pickle may be read, which runs code of whoever made them."""
     env: dict[EnvironmentName, str] = {}

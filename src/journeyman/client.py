@@ -412,9 +412,10 @@ class Client:
         from journeyman.cluster.spec_file import override, parse, read_yaml
         from journeyman.serve.spec import ServiceSpec, model_reference
 
-        named = order if isinstance(order, Path) else "the service"
+        written = isinstance(order, Path)
+        named = str(order) if written else "the service"
         loaded = read_yaml(order) if isinstance(order, Path) else dict(order)
-        spec = parse(ServiceSpec, override(loaded, assignments), str(named))
+        spec = parse(ServiceSpec, override(loaded, assignments), named, written)
         reference = model_reference(spec)
         try:
             aliases = self._mlflow.aliases(reference.name)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -123,6 +124,37 @@ def test_client_of_triton_asks_a_service(url: str) -> None:
     with pytest.raises(InferenceServerException, match="This service is 'spoken'"):
         client.get_model_metadata("another")
     client.close()
+
+
+def test_limits_of_a_service_hold_and_change_while_it_answers(stack: Settings, url: str) -> None:
+    many = json.dumps({"inputs": np.ones((50_000, 4)).tolist()}).encode()
+
+    def ask(body: bytes = many) -> httpx.Response:
+        return httpx.post(f"{url}/invocations", content=body, timeout=60)
+
+    def until(status: int, body: bytes = many) -> httpx.Response:
+        deadline = time.monotonic() + LIMIT_S
+        while (answer := ask(body)).status_code != status:
+            assert time.monotonic() < deadline, answer.text[:200]
+        return answer
+
+    with closing(Client(stack)) as client:
+        spec = client.service(NAME).spec
+        client.deploy(spec, ["limits.time=1ms"])
+        assert until(504).json()["message"] == "There was no answer within 0.001 s."
+        client.deploy(spec, ["limits={queue: 1, body: 4MiB}"])
+        until(200)
+        with ThreadPoolExecutor(8) as askers:
+            answers = list(askers.map(lambda _: ask(), range(16)))
+        assert {answer.status_code for answer in answers} == {200, 503}
+        refused = next(answer for answer in answers if answer.status_code == 503)
+        assert (refused.json()["error_code"], refused.headers["retry-after"]) == ("RESOURCE_EXHAUSTED", "1")
+        assert "larger than 4 MiB" in until(413, b"[" * (4 * 2**20 + 1)).json()["message"]
+        client.deploy(spec)
+        until(200)
+    # A request's id comes back.
+    named = httpx.get(f"{url}/ping", headers={"x-request-id": "mine"})
+    assert named.headers["x-request-id"] == "mine"
 
 
 def test_refusals_have_the_shape_of_the_protocol(url: str) -> None:

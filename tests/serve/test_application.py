@@ -35,7 +35,9 @@ def changed(spec: ServiceSpec, **keys: Any) -> ServiceSpec:
 def test_candidate_in_place_changes_the_user_config_alone() -> None:
     with_candidate = config(rollout=replace(ROLLOUT, candidate="4", trial=2))
     deployment, other = config()["deployments"][0], with_candidate["deployments"][0]
-    assert other["user_config"] == {"serving": "3", "candidate": "4", "trial": 2, "follows": None}
+    limits = {"body": 64 * 2**20, "time": 60.0, "queue": 100}
+    versions = {"serving": "3", "candidate": "4", "trial": 2, "follows": None}
+    assert other["user_config"] == versions | {"limits": limits}
     assert with_candidate["args"] == config()["args"]
     assert deployment | {"user_config": None} == other | {"user_config": None}
 
@@ -55,6 +57,13 @@ def test_replicas_of_a_cluster_that_lacks_journeyman_are_sent_it() -> None:
     assert config()["runtime_env"] == {}
     assert config(package=sent)["runtime_env"] == {"py_modules": [f"gcs://_ray_pkg_{sent.sha256[:32]}.zip"]}
     ServeDeploySchema.model_validate(serve_config([config(package=sent)], "http://127.0.0.1:8000"))
+
+
+def test_limits_reach_the_replicas_and_serve_holds_back_no_request_that_is_to_be_refused() -> None:
+    limited = config(changed(SPEC, limits={"queue": 7, "time": "2s"}))["deployments"][0]
+    assert limited["user_config"]["limits"] == {"body": 64 * 2**20, "time": 2.0, "queue": 7}
+    assert limited["max_ongoing_requests"] == 14
+    assert limited["ray_actor_options"] == config()["deployments"][0]["ray_actor_options"]
 
 
 def test_replicas_fixed_or_in_a_range_are_scaled_so() -> None:
