@@ -31,12 +31,13 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two processes: most of what integration tests do is wait, and two Rays at once are too much for two cores.
+# Two processes: much of what integration tests do is wait, and the others give way to them. Two Rays at once are too
+# much for two cores.
 test: lint
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target units integration
 
 units:
-	$(BIN)/pytest -q --ignore=tests/integration --durations=5
+	nice -n 10 $(BIN)/pytest -q --ignore=tests/integration --durations=5
 
 integration:
 	$(BIN)/pytest -q tests/integration -m "not long" --durations=15

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
+from itertools import groupby
 from pathlib import Path
 
 import httpx
@@ -20,9 +21,8 @@ from mlflow.types import Schema, TensorSpec
 from journeyman.client import Client, Service
 from journeyman.cluster.processes import mark_of, owned_processes
 from journeyman.cluster.settings import Settings
-from journeyman.tracking.packages import EXPORTED, graph_bytes, save_package
-from journeyman.tracking.records import GRAPH_BYTES
-from journeyman.tracking.registry import log_package, register
+
+from .conftest import registered
 
 LIMIT_S = 180.0
 MODEL = "strict"
@@ -66,25 +66,22 @@ class Versions:
 
     def __init__(self, url: str, folder: Path) -> None:
         self.client = MlflowClient(tracking_uri=url, registry_uri=url)
+        self._url = url
         self._folder = folder
         self._count = 0
 
     def good(self) -> str:
-        run_id = self.client.create_run("0").info.run_id
-        package = save_package(torch.nn.Linear(4, 3), ROWS, self._next())
-        return register(
-            self.client, log_package(self.client, package, run_id, MODEL), MODEL, run_id, {}, None
-        )
+        return self._exported(torch.nn.Linear(4, 3), ROWS)
 
     def deep(self, features: int) -> str:
-        """One whose publisher tells that its graph is too large to be read beside another."""
+        """One whose graph is too large to be read beside another."""
         layers = [layer for _ in range(60) for layer in (torch.nn.Linear(3, 3), torch.nn.ReLU())]
-        run_id = self.client.create_run("0").info.run_id
-        module = torch.nn.Sequential(torch.nn.Linear(features, 3), *layers)
-        package = save_package(module, torch.ones(2, features), self._next())
-        told = {GRAPH_BYTES: str(graph_bytes(package.path / EXPORTED))}
-        model_id = log_package(self.client, package, run_id, MODEL)
-        return register(self.client, model_id, MODEL, run_id, told, None)
+        return self._exported(
+            torch.nn.Sequential(torch.nn.Linear(features, 3), *layers), torch.ones(2, features)
+        )
+
+    def _exported(self, module: torch.nn.Module, rows: torch.Tensor) -> str:
+        return registered(self._url, MODEL, module, rows, self._next(), None)
 
     def torch(self, module: torch.nn.Module, serialization_format: str) -> str:
         folder = self._next()
@@ -208,6 +205,42 @@ def test_what_cannot_serve_or_is_lost_never_ends_what_serves(
         while MODEL in {service.name for service in client.services()}:
             assert time.monotonic() < deadline + LIMIT_S
             time.sleep(0.2)
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")
+def test_two_aliases_that_change_places_at_once_are_followed_each(
+    stack: Settings,
+    asked: Callable[[str], AbstractContextManager[list[tuple[int, str]]]],
+    tmp_path: Path,
+) -> None:
+    versions = Versions(stack.mlflow_url, tmp_path)
+    ordered = {"champion": versions.good(), "challenger": versions.good()}
+    with closing(Client(stack)) as client:
+        for alias, version in ordered.items():
+            versions.client.set_registered_model_alias(MODEL, alias, version)
+            client.deploy({"kind": "service", "name": alias, "model": f"models:/{MODEL}@{alias}"})
+        for alias in ordered:
+            client.wait_until_healthy(alias, LIMIT_S, 0.0, lambda seen: None)
+        with (
+            asked(client.service("champion").url) as of_champion,
+            asked(client.service("challenger").url) as of_challenger,
+        ):
+            for _ in range(3):
+                ordered = dict(zip(ordered, reversed(ordered.values()), strict=True))
+                for alias, version in ordered.items():
+                    versions.client.set_registered_model_alias(MODEL, alias, version)
+                deadline = time.monotonic() + LIMIT_S
+                while {alias: client.service(alias).serving_version for alias in ordered} != ordered:
+                    assert time.monotonic() < deadline, client.services()
+                    time.sleep(0.2)
+                time.sleep(0.5)
+        one, two = ordered["challenger"], ordered["champion"]
+        for answers, expected in ((of_champion, [one, two, one, two]), (of_challenger, [two, one, two, one])):
+            assert {status for status, _ in answers} == {200}
+            assert [version for version, _ in groupby(version for _, version in answers)] == expected
+        for alias in ordered:
+            client.undeploy(alias)
 
 
 def replicas(stack: Settings) -> list[psutil.Process]:

@@ -22,7 +22,6 @@ import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from mlflow import MlflowClient
 from typer.testing import CliRunner
 
 from journeyman.cli import app
@@ -30,9 +29,8 @@ from journeyman.client import Client, Job
 from journeyman.cluster.processes import mark_of, owned_processes
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings
-from journeyman.tracking.packages import save_package
-from journeyman.tracking.registry import log_package, register
 
+from .conftest import registered
 from .test_jobs import copy_of_loops, ended
 
 LIMIT_S = 240.0
@@ -226,11 +224,8 @@ class Served:
 @pytest.fixture(scope="module")
 def served(stack: Settings, client: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
-    registry = MlflowClient(tracking_uri=stack.mlflow_url, registry_uri=stack.mlflow_url)
-    run_id = registry.create_run("0").info.run_id
-    package = save_package(torch.nn.Linear(4, 3), torch.rand(2, 4), folder / "model")
-    register(registry, log_package(registry, package, run_id, MODEL), MODEL, run_id, {}, "champion")
-    registry.set_terminated(run_id)
+    rows = torch.rand(2, 4)
+    registered(stack.mlflow_url, MODEL, torch.nn.Linear(4, 3), rows, folder / "model", "champion")
     (folder / "service.yaml").write_text(f"kind: service\nname: {MODEL}\nmodel: models:/{MODEL}@champion\n")
     service = client.deploy(folder / "service.yaml")
     deadline = time.monotonic() + LIMIT_S

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from mlflow import MlflowClient
 from mlflow.deployments import BaseDeploymentClient, get_deploy_client
 from mlflow.exceptions import MlflowException
 from tritonclient.http import InferenceServerClient, InferInput
@@ -24,8 +23,8 @@ from tritonclient.utils import InferenceServerException
 
 from journeyman.client import Client
 from journeyman.cluster.settings import Settings
-from journeyman.tracking.packages import save_package
-from journeyman.tracking.registry import log_package, register
+
+from .conftest import registered
 
 NAME = "spoken"
 LIMIT_S = 120.0
@@ -35,12 +34,10 @@ ROWS = np.arange(8, dtype=np.float32).reshape(2, 4)
 @pytest.fixture(scope="module")
 def deployments(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> BaseDeploymentClient:
     """MLflow's client of the plugin, and a registered model."""
-    client = MlflowClient(tracking_uri=stack.mlflow_url, registry_uri=stack.mlflow_url)
-    run_id = client.create_run("0").info.run_id
     doubles = torch.nn.Linear(4, 4)
     doubles.load_state_dict({"weight": 2 * torch.eye(4), "bias": torch.zeros(4)})
-    package = save_package(doubles, torch.ones(2, 4), tmp_path_factory.mktemp("model") / "1")
-    register(client, log_package(client, package, run_id, NAME), NAME, run_id, {}, "champion")
+    folder = tmp_path_factory.mktemp("model") / "1"
+    registered(stack.mlflow_url, NAME, doubles, torch.ones(2, 4), folder, "champion")
     return get_deploy_client("journeyman")
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from mlflow import MlflowClient
 
 from journeyman.client import Client
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings
-from journeyman.tracking.packages import save_package
-from journeyman.tracking.registry import log_package, register
+
+from .conftest import registered
 
 NAME = "reordered"
 LIMIT_S = 180.0
@@ -36,10 +35,8 @@ CHANGES = [
 def test_each_key_arrives_as_it_is_told_and_no_request_fails(
     stack: Settings, asked: Callable[[str], AbstractContextManager[list[tuple[int, str]]]], tmp_path: Path
 ) -> None:
-    registry = MlflowClient(tracking_uri=stack.mlflow_url, registry_uri=stack.mlflow_url)
-    run_id = registry.create_run("0").info.run_id
-    package = save_package(torch.nn.Linear(4, 3), torch.ones(2, 4), tmp_path / "model")
-    register(registry, log_package(registry, package, run_id, NAME), NAME, run_id, {}, "champion")
+    rows = torch.ones(2, 4)
+    registered(stack.mlflow_url, NAME, torch.nn.Linear(4, 3), rows, tmp_path / "model", "champion")
     spec = tmp_path / "service.yaml"
     spec.write_text(f"kind: service\nname: {NAME}\nmodel: models:/{NAME}@champion\n")
 
