@@ -39,7 +39,8 @@ from journeyman.tracking.records import WORKERS_STARTED_MS, Run
 
 _CHECKPOINT_FLUSH_S = 5.0
 """How long a checkpoint waits for a server that is away before it counts without its metrics."""
-_END_FLUSH_S = 30.0
+_END_FLUSH_S = 600.0
+"""How long a worker that is done, or failed, waits for a server that is away: then its points are lost."""
 _SYSTEM_METRICS_INTERVAL_S = 5
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_OR_CLOSED = (*_FULL, errno.EACCES, errno.EPERM, errno.EROFS)
@@ -64,12 +65,13 @@ def work(order: dict[str, Any]) -> None:
     if rank == 0:
         rest.set_tags(run_id, {WORKERS_STARTED_MS: str(rest.now_ms())})
     with LogShipper(rest, run, rank_source(rank), attempt, own_output_files()) as shipper:
-        with _system_metrics(run_id, attempt):
-            try:
+        try:
+            with _system_metrics(run_id, attempt):
                 run_training(spec, rank, lambda pid: _tell_place(rest, run, attempt, rank, pid))
-            except RankError as error:
-                raise _told_by_output(error, shipper.tail()) from None
-        store.flush(_END_FLUSH_S)
+        except RankError as error:
+            raise _told_by_output(error, shipper.tail()) from None
+        finally:
+            store.flush(_END_FLUSH_S)
     rest.close()
 
 

@@ -46,8 +46,9 @@ def page_url(mlflow_url: str, path: str) -> str:
 
 
 def job_client(environ: Mapping[str, str]) -> Mlflow:
-    """The client of a job's process, whose environment says where MLflow is."""
-    return Mlflow(environ["MLFLOW_TRACKING_URI"], environ, patience_s=_JOB_PATIENCE_S)
+    """The client of a job's process, whose environment says where MLflow is, and which run the job's is."""
+    url, run_id = environ["MLFLOW_TRACKING_URI"], environ["JOURNEYMAN_RUN_ID"]
+    return Mlflow(url, environ, patience_s=_JOB_PATIENCE_S, own_run_id=run_id)
 
 
 class Mlflow:
@@ -58,9 +59,17 @@ class Mlflow:
     Raises UnreachableError where the server does not answer within `patience_s` of the first try,
     NotFoundError and RefusedError where it says no, DeniedError where it says no to who asks. Patience is for
     those who make no runs and experiments: every other request says what is to be, and may be sent twice.
+    A server that does not know `own_run_id` is waited for too: it stands on another database, as while a
+    backup is restored.
     """
 
-    def __init__(self, url: str, environ: Mapping[str, str], patience_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        environ: Mapping[str, str],
+        patience_s: float = 0.0,
+        own_run_id: str | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
         self._access = Access(environ)
         self._http = httpx.Client(
@@ -73,6 +82,7 @@ class Mlflow:
             verify=certificates(environ) if self.url.startswith("https://") else False,
         )
         self._patience_s = patience_s
+        self._own_run_id = own_run_id
         self._ahead_s = 0.0
         self._experiments: dict[str, str] = {}
         self._experiments_read_s = -math.inf
@@ -322,12 +332,17 @@ class Mlflow:
         while True:
             try:
                 answer = self._http.request(method, path, **kwargs)
-                if answer.status_code not in _AWAY:
+                told = _message(answer).partition("\n")[0] if answer.is_error else ""
+                own = told.startswith(f"Run with id={self._own_run_id} ")
+                if answer.status_code in _AWAY:
+                    trouble = f"does not answer: {answer.status_code}, {told}"
+                elif answer.status_code == 404 and own:
+                    trouble = f"does not know the job's run: {told}"
+                else:
                     self._compare_clocks(answer)
                     return answer
-                trouble = f"{answer.status_code}, {_message(answer).partition(chr(10))[0]}"
             except httpx.HTTPError as error:
-                trouble = type(error).__name__
+                trouble = f"does not answer: {type(error).__name__}"
                 if _UNTRUSTED in str(error):
                     raise DeniedError(
                         f"MLflow at {self.url} shows a certificate that this machine does not trust",
@@ -335,7 +350,7 @@ class Mlflow:
                     ) from None
             if time.monotonic() >= deadline_s:
                 raise UnreachableError(
-                    f"MLflow at {self.url} does not answer: {trouble}",
+                    f"MLflow at {self.url} {trouble}",
                     "`journeyman status` tells which part is down; `journeyman up` starts the stack.",
                 )
             time.sleep(_RETRY_S)

@@ -17,7 +17,7 @@ import pytest
 
 from journeyman.errors import DeniedError, NotFoundError, RefusedError, UnreachableError
 from journeyman.tracking import mlflow_rest
-from journeyman.tracking.mlflow_rest import Mlflow, page_url
+from journeyman.tracking.mlflow_rest import Mlflow, job_client, page_url
 
 AWAY_S = 1.5
 
@@ -260,6 +260,31 @@ def test_server_without_its_database_is_away() -> None:
         assert Mlflow(url, {}, patience_s=60).aliases("digits") == {}
         assert Balancer.asked == 2
         server.shutdown()
+
+
+@each_server
+def test_job_waits_for_its_own_run_and_for_nothing_else_that_is_not_there(
+    mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that does not know it stands on another database, and will not for ever."""
+    monkeypatch.setattr(mlflow_rest, "_JOB_PATIENCE_S", AWAY_S)
+    own = "a" * 32
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.url)
+    monkeypatch.setenv("JOURNEYMAN_RUN_ID", own)
+    with closing(job_client(os.environ)) as job:
+        for ask in (
+            lambda: job.run(own),
+            lambda: job.set_tags(own, {"a": "b"}),
+            lambda: job.claim(own, "attempt.1", "me"),
+        ):
+            began_s = time.monotonic()
+            with pytest.raises(UnreachableError, match=f"does not know the job's run: .*{own}"):
+                ask()
+            assert time.monotonic() - began_s >= AWAY_S
+        with pytest.raises(NotFoundError):
+            job.run("b" * 32)
+    with pytest.raises(NotFoundError):
+        mlflow.run(own)
 
 
 @pytest.mark.parametrize("off_s", [-3600, 0, 3600])
