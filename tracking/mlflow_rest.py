@@ -20,6 +20,7 @@ import orjson
 from journeyman.errors import DeniedError, NotFoundError, RefusedError, UnreachableError
 from journeyman.tracking.access import HOW_TO_SET, Access, certificates
 from journeyman.tracking.records import Run, parse_run, storable
+from journeyman.tracking.store import RUN_ID
 
 _CLOCKS_AGREE_S = 5.0
 """Less is a slow answer or the whole seconds of HTTP's date. Kept, a difference leaves the order of what one
@@ -47,7 +48,7 @@ def page_url(mlflow_url: str, path: str) -> str:
 
 def job_client(environ: Mapping[str, str]) -> Mlflow:
     """The client of a job's process, whose environment says where MLflow is, and which run the job's is."""
-    url, run_id = environ["MLFLOW_TRACKING_URI"], environ["JOURNEYMAN_RUN_ID"]
+    url, run_id = environ["MLFLOW_TRACKING_URI"], environ[RUN_ID]
     return Mlflow(url, environ, patience_s=_JOB_PATIENCE_S, own_run_id=run_id)
 
 

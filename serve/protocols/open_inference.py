@@ -61,7 +61,9 @@ _BINARY_SIZE = "binary_data_size"
 _BINARY = "binary_data"
 _BINARY_OUTPUT = "binary_data_output"
 _LENGTH = struct.Struct("<I")
-
+_SIZE = re.compile("[0-9]{1,12}")
+_MOST_DIMENSIONS = 64
+"""NumPy's own limit."""
 
 _PATH = re.compile(r"/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<verb>ready|infer))?")
 _OF_THE_SERVER = ("", "/health/live", "/health/ready")
@@ -185,7 +187,7 @@ def parse_infer(body: bytes, json_size: str | None, signature: Signature) -> Inf
 def _document(body: bytes, json_size: str | None) -> tuple[dict[str, Any], memoryview]:
     size = len(body)
     if json_size is not None:
-        if not json_size.isascii() or not json_size.isdigit() or int(json_size) > len(body):
+        if _SIZE.fullmatch(json_size) is None or int(json_size) > len(body):
             raise RequestError(
                 f"The header {JSON_SIZE_HEADER} must be how many of the body's {len(body)} bytes are JSON."
             )
@@ -228,8 +230,12 @@ def _tensors_of(document: Mapping[str, Any], tail: memoryview) -> dict[str, _Ten
             refuse(f"{where} must have a name of its own.")
         if type(datatype) is not str or datatype not in _DTYPES:
             refuse(f"{where} must have a datatype, one of {listed(_DTYPES)}.")
-        if type(shape) is not list or not all(type(size) is int and size >= 0 for size in shape):
-            refuse(f"{where} must have a shape, a list of sizes.")
+        if (
+            type(shape) is not list
+            or len(shape) > _MOST_DIMENSIONS
+            or not all(type(size) is int and size >= 0 for size in shape)
+        ):
+            refuse(f"{where} must have a shape, a list of sizes, {_MOST_DIMENSIONS} at most.")
         size = _object(each, "parameters", where).get(_BINARY_SIZE)
         data = each.get("data")
         if (data is None) == (size is None):

@@ -89,8 +89,8 @@ def openapi(described: Described) -> dict[str, Any]:
 
 def page(document: Mapping[str, Any]) -> str:
     """The description as a page for people: one file that loads nothing from anywhere."""
-    # Within a script, an end tag in a string would end the script.
-    spec = orjson.dumps(document).decode().replace("</", "<\\\\/")
+    # Within a script, a tag in a string would end the script, or begin another.
+    spec = orjson.dumps(document).decode().replace("<", "\\u003c")
     return _PAGE.format(
         title=document["info"]["title"],
         style=(swagger_ui_path / "swagger-ui.css").read_text(),

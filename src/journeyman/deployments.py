@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INVALID_PARAMETER_VALUE
 from mlflow.utils.proto_json_utils import dump_input_data
 
-from journeyman.client import Client, Service
+from journeyman.client import Answer, Client, Service
 from journeyman.errors import JourneymanError
 
 _FLAVOR = "python_function"
@@ -116,7 +116,7 @@ class JourneymanDeployments(BaseDeploymentClient):  # type: ignore[misc]  # MLfl
         with _client() as client:
             answer = client.query(str(deployment_name), body)
         if answer.status >= 400:
-            raise MlflowException(orjson.loads(answer.body)["message"], BAD_REQUEST)
+            raise MlflowException(_refusal(answer), BAD_REQUEST)
         return PredictionsResponse.from_json(answer.body.decode())
 
 
@@ -130,6 +130,14 @@ def _client() -> Iterator[Client]:
             client.close()
     except JourneymanError as error:
         raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from error
+
+
+def _refusal(answer: Answer) -> str:
+    try:
+        return str(orjson.loads(answer.body)["message"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        # Where no replica answers, the ingress does, in words of its own.
+        return f"status {answer.status}: {answer.body.decode(errors='replace')[:300]}"
 
 
 def _check(flavor: str | None, endpoint: str | None) -> None:

@@ -200,6 +200,7 @@ def test_parameters_are_the_models_params() -> None:
         (one(datatype="FP64"), "inputs[0] is FP64, and this input is FP32."),
         (one(shape=[1, -2]), "inputs[0] must have a shape"),
         (one(shape=[True, 2]), "inputs[0] must have a shape"),
+        (one(shape=[1] * 65, data=[1.0]), "inputs[0] must have a shape, a list of sizes, 64 at most"),
         (one(shape=[1, 3], data=[1, 2, 3]), "inputs[0].data has shape [1, 3], and this model takes [any, 2]"),
         (one(shape=[2, 2]), "inputs[0].data holds 2 values, and its shape [2, 2] has 4"),
         (
@@ -233,6 +234,7 @@ def test_request_that_does_not_fit_says_where(document: dict[str, Any], says: st
         (b"{}", "3", "must be how many of the body's 2 bytes are JSON"),
         (b"{}", "-1", "must be how many"),
         (b"{}", "²", "must be how many"),
+        (b"{}", "9" * 5000, "must be how many"),
     ],
 )
 def test_body_that_is_no_request_is_a_bad_request(body: bytes, json_size: str | None, says: str) -> None:

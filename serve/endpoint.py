@@ -1,0 +1,216 @@
+"""What answers the requests of a replica: paths, protocols and limits, with the version that it is given.
+
+It runs on the replica's event loop, which must never wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from journeyman.serve.model import ServedModel
+from journeyman.serve.protocols import invocations, open_inference, openapi
+from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError
+from journeyman.serve.protocols.open_inference import JSON_SIZE_HEADER, Route
+from journeyman.serve.spec import Limits
+from journeyman.version import VERSION
+
+_JSON = "application/json"
+_OCTETS = "application/octet-stream"
+Answer = TypeVar("Answer")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One version, ready to answer."""
+
+    version: str
+    model: ServedModel
+    on_loop_bytes: float
+    """A body up to this size is answered on the event loop."""
+    headers: Mapping[str, str]
+    description: bytes
+
+
+class Endpoint:
+    """Of one replica of `service`, which answers with versions of `model`. Its event loop alone calls it."""
+
+    def __init__(self, service: str, model: str) -> None:
+        self._service = service
+        self._model = model
+        self.limits = Limits()
+        # A single one: two forward passes at a time would fight for the same cores.
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._waiting = 0
+        """Requests whose answer is computed, or waits for that."""
+
+    async def answer(self, request: Request, loaded: Loaded) -> Response:
+        """Whatever comes: what is refused or fails is answered too."""
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).rstrip("/")
+        open_path = path.removeprefix("/v2") if path == "/v2" or path.startswith("/v2/") else None
+        try:
+            if open_path is not None:
+                return await self._answer_open_inference(request, open_path, loaded)
+            return await self._answer_scoring(request, path, loaded)
+        except RequestError as error:
+            refusal = error
+        except Exception:  # noqa: BLE001
+            # The model's own code runs here: anything can come out of it, and none of it is the caller's.
+            _log.exception("version %s of %s failed on a request", loaded.version, self._model)
+            refusal = RequestError(
+                "The model failed on this request; its log says how.", status=500, error_code=INTERNAL_ERROR
+            )
+        protocol = invocations if open_path is None else open_inference
+        headers = {**loaded.headers, **refusal.headers}
+        return Response(protocol.render_error(refusal), refusal.status, headers, _JSON)
+
+    async def _answer_scoring(self, request: Request, path: str, loaded: Loaded) -> Response:
+        post = path == "/invocations"
+        if not post and path not in ("", "/ping", "/health", "/openapi.json", "/docs"):
+            raise RequestError(
+                "There is nothing here: POST to /invocations.", status=404, error_code="ENDPOINT_NOT_FOUND"
+            )
+        _check_method(request, post)
+        if post:
+            body = await _body(request, self.limits.body)
+            invoke = partial(_invoke, loaded.model, body, request.headers.get("content-type"))
+            answer = await self._computed(loaded, len(body), invoke)
+            return Response(answer, 200, loaded.headers, _JSON)
+        if path in ("/openapi.json", "/docs"):
+            return await self._described(path == "/docs", loaded)
+        if path:
+            return Response(b"\n", 200, loaded.headers, "text/plain")
+        return Response(loaded.description, 200, loaded.headers, _JSON)
+
+    async def _described(self, for_people: bool, loaded: Loaded) -> Response:
+        model = loaded.model
+        document = openapi.openapi(
+            openapi.Described(
+                service=self._service,
+                model=self._model,
+                version=loaded.version,
+                signature=model.signature,
+                example=model.example,
+            )
+        )
+        if not for_people:
+            return Response(orjson.dumps(document), 200, loaded.headers, _JSON)
+        # A megabyte is read and put together: neither where requests are read nor where models answer.
+        page = await asyncio.to_thread(openapi.page, document)
+        return Response(page, 200, loaded.headers, "text/html")
+
+    async def _answer_open_inference(self, request: Request, path: str, loaded: Loaded) -> Response:
+        route = open_inference.read_path(path)
+        _check_method(request, route.verb == "infer")
+        name = route.model
+        if name is None:
+            server = open_inference.server_metadata(VERSION)
+            told = open_inference.readiness(route) if route.verb else server
+            return Response(told, 200, loaded.headers, _JSON)
+        self._check_model(route, loaded)
+        if route.verb == "infer":
+            body = await _body(request, self.limits.body)
+            infer = partial(_infer, loaded, name, body, request.headers.get(JSON_SIZE_HEADER))
+            answer, size = await self._computed(loaded, len(body), infer)
+            if size is None:
+                return Response(answer, 200, loaded.headers, _JSON)
+            return Response(answer, 200, {**loaded.headers, JSON_SIZE_HEADER: str(size)}, _OCTETS)
+        if route.verb:
+            return Response(open_inference.readiness(route), 200, loaded.headers, _JSON)
+        model = loaded.model
+        metadata = open_inference.model_metadata(name, loaded.version, model.platform, model.signature)
+        return Response(metadata, 200, loaded.headers, _JSON)
+
+    def _check_model(self, route: Route, loaded: Loaded) -> None:
+        """Raises RequestError, 404, where another model or version is asked than the one that serves."""
+        if route.model not in (self._service, self._model):
+            message = f"This service is '{self._service}', with model '{self._model}'."
+        elif route.version not in (None, loaded.version):
+            message = f"This service answers with version {loaded.version}."
+        else:
+            return
+        raise RequestError(message, status=404, error_code="RESOURCE_DOES_NOT_EXIST")
+
+    async def _computed(self, loaded: Loaded, size_bytes: int, compute: Callable[[], Answer]) -> Answer:
+        """On the event loop where a body of this size takes no time, else in the thread for it.
+
+        Raises RequestError: 503 where too many wait for the thread, 504 where it takes too long.
+        """
+        if size_bytes <= loaded.on_loop_bytes:
+            return compute()
+        limits = self.limits
+        if self._waiting >= limits.queue:
+            raise RequestError(
+                f"{limits.queue} requests wait here already. Try again in a second.",
+                status=503,
+                error_code="RESOURCE_EXHAUSTED",
+                headers={"retry-after": "1"},
+            )
+        self._waiting += 1
+        answer = asyncio.get_running_loop().run_in_executor(self._executor, compute)
+        try:
+            await asyncio.wait((answer,), timeout=limits.time)
+            if not answer.done():
+                raise RequestError(
+                    f"There was no answer within {limits.time:g} s.",
+                    status=504,
+                    error_code="DEADLINE_EXCEEDED",
+                )
+            return answer.result()
+        finally:
+            # What nobody waits for any more is not begun; what has begun cannot be stopped.
+            answer.cancel()
+            self._waiting -= 1
+
+
+def _invoke(model: ServedModel, body: bytes, content_type: str | None) -> bytes:
+    invocation = invocations.parse(body, content_type, model.signature)
+    return invocations.render(model.predict(invocation.inputs, invocation.params), model.signature)
+
+
+def _infer(loaded: Loaded, name: str, body: bytes, json_size: str | None) -> tuple[bytes, int | None]:
+    asked = open_inference.parse_infer(body, json_size, loaded.model.signature)
+    outputs = loaded.model.predict(asked.invocation.inputs, asked.invocation.params)
+    parts, size = open_inference.render_infer(outputs, asked, name, loaded.version)
+    return b"".join(parts), size
+
+
+def _check_method(request: Request, post: bool) -> None:
+    allowed = ("POST",) if post else ("GET", "HEAD")
+    if request.method not in allowed:
+        raise RequestError(
+            f"Use {allowed[0]} here, not {request.method}.",
+            status=405,
+            error_code="METHOD_NOT_ALLOWED",
+            headers={"allow": ", ".join(allowed)},
+        )
+
+
+async def _body(request: Request, limit_bytes: int) -> bytes:
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise RequestError("The body must come without Content-Encoding.", status=415)
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit_bytes:
+            raise RequestError(
+                f"The body is larger than {_size(limit_bytes)}. Send it in several requests.",
+                status=413,
+                error_code="REQUEST_TOO_LARGE",
+            )
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _size(count: int) -> str:
+    return f"{count // 2**20} MiB" if count % 2**20 == 0 else f"{count} bytes"
