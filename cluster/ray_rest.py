@@ -39,6 +39,8 @@ class Replica:
 
     replica_id: str
     state: str
+    node_ip: str
+    """Empty until it has a node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,14 +120,25 @@ class Ray:
         return {body["submission_id"]: _ray_job(body) for body in bodies if body.get("submission_id")}
 
     def submit(
-        self, submission_id: str, entrypoint: str, runtime_env: Mapping[str, Any], metadata: Mapping[str, str]
+        self,
+        submission_id: str,
+        entrypoint: str,
+        runtime_env: Mapping[str, Any],
+        metadata: Mapping[str, str],
+        node: Mapping[str, float] | None = None,
+        gpus: float = 0,
     ) -> None:
-        """Raises RefusedError where the id was submitted before."""
+        """`node` is what the driver takes of a resource that tells nodes apart, `gpus` what it computes on.
+
+        Raises RefusedError where the id was submitted before.
+        """
         body = {
             "submission_id": submission_id,
             "entrypoint": entrypoint,
             "runtime_env": runtime_env,
             "metadata": metadata,
+            "entrypoint_resources": dict(node or {}),
+            "entrypoint_num_gpus": gpus,
         }
         self._json("POST", "/api/jobs/", json=body)
 
@@ -270,7 +283,13 @@ def _application(name: str, body: Mapping[str, Any]) -> Application:
         messages.append(deployment.get("message") or "")
         target += int(deployment.get("target_num_replicas") or 0)
         for replica in deployment.get("replicas") or []:
-            replicas.append(Replica(replica_id=replica["replica_id"], state=replica["state"]))
+            replicas.append(
+                Replica(
+                    replica_id=replica["replica_id"],
+                    state=replica["state"],
+                    node_ip=replica.get("node_ip") or "",
+                )
+            )
             if replica["state"] in ("RUNNING", "UPDATING", "STOPPING"):
                 for key, amount in amounts.items():
                     if amount:

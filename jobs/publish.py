@@ -17,6 +17,7 @@ from journeyman.jobs.publication import STORAGE, Publication
 from journeyman.jobs.spec import Publish, TrainSpec
 from journeyman.tracking import store
 from journeyman.tracking.mlflow_rest import Mlflow, job_client
+from journeyman.tracking.onnx_form import add_onnx
 from journeyman.tracking.packages import EXPORTED, Example, graph_bytes, save_package, save_weights
 from journeyman.tracking.records import (
     CLAIM_PARAM,
@@ -27,6 +28,7 @@ from journeyman.tracking.records import (
     GRAPH_BYTES,
     MODEL_VERSION,
     NAME,
+    ONNX_TROUBLE,
     PUBLICATION,
     Run,
 )
@@ -73,6 +75,9 @@ def publish(model: Any, example: Example, alias: str | None = None) -> str | Non
         with tempfile.TemporaryDirectory() as scratch:
             package = save_package(model, example, Path(scratch) / "model")
             told = {GRAPH_BYTES: str(graph_bytes(package.path / EXPORTED))}
+            if trouble := add_onnx(package):
+                _logger.warning("published without an ONNX form: %s", trouble)
+                told[ONNX_TROUBLE] = trouble
             model_id = log_package(client, package, run_id, "model")
         return _register(rest, client, run, order, model_id, told, weights)
     except PublishError as error:

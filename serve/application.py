@@ -1,7 +1,9 @@
 """The Serve config: what control tells Ray Serve of the services there are to be. Pure.
 
 A key of `args` or `ray_actor_options` that changes gives a service new replicas; `user_config` reaches the
-replicas there are, and `autoscaling_config` none of them.
+replicas there are, and `autoscaling_config` none of them. For a change of `args` Serve first starts a process
+that builds the application anew, 1 s of processor time that whoever answers there waits for: new replicas for
+another version are therefore had by a change of their environment.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ from urllib.parse import urlsplit
 from journeyman.cluster.archive import Archive, package_uri
 from journeyman.cluster.resources import actor_options
 from journeyman.cluster.spec_file import Range
-from journeyman.serve.spec import Limits, ServiceSpec
+from journeyman.serve.spec import ServiceSpec
 from journeyman.serve.swap import Rollout
 
 DEPLOYMENT = "model"
-IMPORT_PATH = "journeyman.serve.replica:build"
+GENERATION = "JOURNEYMAN_GENERATION"
+"""In a replica's environment: which of a service's generations of replicas it belongs to."""
+IMPORT_PATH = "journeyman.serve.deployment:build"
 
 _DEFAULT_PORT = 8000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -36,9 +40,17 @@ Ray calls the key deprecated, but the variables that are to replace it do nothin
 
 
 def application_config(
-    spec: ServiceSpec, rollout: Rollout, run_id: str, mlflow_url: str, package: Archive | None
+    spec: ServiceSpec,
+    rollout: Rollout,
+    verdicts: str,
+    run_id: str,
+    mlflow_url: str,
+    package: Archive | None,
 ) -> dict[str, Any]:
-    """One service as an application of Serve; `package` is Journeyman itself, where nodes lack it."""
+    """One service as an application of Serve.
+
+    `verdicts` names those on the version that serves; `package` is Journeyman itself, where nodes lack it.
+    """
     return {
         "name": spec.name,
         "route_prefix": f"/{spec.name}",
@@ -50,13 +62,12 @@ def application_config(
             "model": rollout.model,
             "mlflow_url": mlflow_url,
             "allow_pickle": spec.allow_pickle,
-            "generation": rollout.target_generation,
         },
         "deployments": [
             {
                 "name": DEPLOYMENT,
-                "user_config": _user_config(rollout, spec.limits),
-                "ray_actor_options": _actor_options(spec),
+                "user_config": _user_config(spec, rollout, verdicts),
+                "ray_actor_options": _actor_options(spec, rollout.target_generation),
                 "max_ongoing_requests": _ONGOING_PER_QUEUED * spec.limits.queue,
                 # New replicas beside the old ones: without it a single replica is gone before its successor
                 # is there. A quarter at a time, one at least: all at once they take the cores from those that
@@ -74,6 +85,11 @@ def application_config(
     }
 
 
+def process_environment(spec: ServiceSpec) -> dict[str, str]:
+    """What a process that computes the service's model has in its environment."""
+    return {"OMP_NUM_THREADS": str(max(1, int(spec.resources.cpus))), **spec.env}
+
+
 def serve_config(applications: Sequence[Mapping[str, Any]], serve_url: str) -> dict[str, Any]:
     """The whole config. Serve deletes every application that is not in it."""
     address = urlsplit(serve_url)
@@ -85,9 +101,11 @@ def serve_config(applications: Sequence[Mapping[str, Any]], serve_url: str) -> d
     }
 
 
-def _user_config(rollout: Rollout, limits: Limits) -> dict[str, Any]:
+def _user_config(spec: ServiceSpec, rollout: Rollout, verdicts: str) -> dict[str, Any]:
     return {
-        "limits": limits.model_dump(),
+        "limits": spec.limits.model_dump(),
+        "engine": spec.engine,
+        "verdicts": verdicts,
         "serving": rollout.target,
         "candidate": rollout.beside,
         "trial": rollout.trial,
@@ -95,9 +113,8 @@ def _user_config(rollout: Rollout, limits: Limits) -> dict[str, Any]:
     }
 
 
-def _actor_options(spec: ServiceSpec) -> dict[str, Any]:
-    threads = str(max(1, int(spec.resources.cpus)))
-    environment = {"OMP_NUM_THREADS": threads, **spec.env}
+def _actor_options(spec: ServiceSpec, generation: int) -> dict[str, Any]:
+    environment = {**process_environment(spec), GENERATION: str(generation)}
     return {**actor_options(spec.resources), "runtime_env": {"env_vars": environment}}
 
 

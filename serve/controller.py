@@ -24,6 +24,7 @@ from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError, UnreachableError
 from journeyman.serve.application import application_config, serve_config
 from journeyman.serve.phases import RUN_STATUS, Phase
+from journeyman.serve.preparer import Preparer, Serving
 from journeyman.serve.spec import ModelReference, ServiceSpec, model_reference
 from journeyman.serve.swap import (
     Decision,
@@ -87,6 +88,7 @@ class ServiceController:
         self._package = package
         self._ray = ray
         self._settings = settings
+        self._preparer = Preparer(mlflow, ray, package)
         self._sent: dict[str, Mapping[str, Any]] = {}
         # The first config starts Serve, which takes up to half a minute: longer than a turn may.
         self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="serve-config")
@@ -128,6 +130,7 @@ class ServiceController:
                 denied = error
         if denied is not None:
             raise denied
+        self._preparer.step(_serving(services))
         if self._counted_at is None or now - self._counted_at >= TRAFFIC_PERIOD_S:
             self._count(services, now)
         return any(service.decision.phase != Phase.HEALTHY for service in services)
@@ -230,7 +233,12 @@ class ServiceController:
                 ended.add(service.run.name)
             elif rollout is not None and spec is not None:
                 wanted[spec.name] = application_config(
-                    spec, rollout, service.run.run_id, self._settings.mlflow_url, self._package
+                    spec,
+                    rollout,
+                    self._preparer.verdicts(rollout),
+                    service.run.run_id,
+                    self._settings.mlflow_url,
+                    self._package,
                 )
         named = {service.run.name for service in services}
         ended |= {name for name in wanted if name not in named and self._is_undeployed(wanted[name])}
@@ -355,6 +363,21 @@ def _reports(run: Run, application: Application | None) -> tuple[Report | None, 
         if replica.state in _ALIVE
     ]
     return tuple(read_report(text) if text else None for text in texts)
+
+
+def _serving(services: list[Service]) -> list[Serving]:
+    """The versions whose engines are to be measured, once a kind of hardware."""
+    found: dict[tuple[str, str], Serving] = {}
+    for service in services:
+        spec, rollout, application = service.spec, service.decision.rollout, service.application
+        # While a service changes it has other things to do.
+        if service.decision.phase != Phase.HEALTHY or spec is None or rollout is None or application is None:
+            continue
+        for replica in application.replicas if spec.engine is None else ():
+            text = service.run.tags.get(f"{REPLICA}.{replica.replica_id}")
+            if text and replica.node_ip and (key := read_report(text).hardware):
+                found[spec.name, key] = Serving(spec, rollout, key, replica.node_ip)
+    return list(found.values())
 
 
 def _note(spec: ServiceSpec, rollout: Rollout, url: str, example: str, now: float) -> str:

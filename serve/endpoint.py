@@ -8,25 +8,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from journeyman.serve.batching import Batcher, Read
 from journeyman.serve.model import ServedModel
 from journeyman.serve.protocols import invocations, open_inference, openapi
 from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError
+from journeyman.serve.protocols.invocation import Invocation
 from journeyman.serve.protocols.open_inference import JSON_SIZE_HEADER, Route
+from journeyman.serve.signature import Signature
 from journeyman.serve.spec import Limits
 from journeyman.version import VERSION
 
 _JSON = "application/json"
 _OCTETS = "application/octet-stream"
-Answer = TypeVar("Answer")
 _log = logging.getLogger(__name__)
 
 
@@ -38,8 +39,12 @@ class Loaded:
     model: ServedModel
     on_loop_bytes: float
     """A body up to this size is answered on the event loop."""
+    joined_rows: int
+    """Up to how many rows of requests that wait are computed together; 1 for never."""
     headers: Mapping[str, str]
     description: bytes
+    engine_trouble: str = ""
+    """Why it is not computed as it was measured to be the fastest."""
 
 
 class Endpoint:
@@ -49,8 +54,7 @@ class Endpoint:
         self._service = service
         self._model = model
         self.limits = Limits()
-        # A single one: two forward passes at a time would fight for the same cores.
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._batcher = Batcher()
         self._waiting = 0
         """Requests whose answer is computed, or waits for that."""
 
@@ -83,8 +87,9 @@ class Endpoint:
         _check_method(request, post)
         if post:
             body = await _body(request, self.limits.body)
-            invoke = partial(_invoke, loaded.model, body, request.headers.get("content-type"))
-            answer = await self._computed(loaded, len(body), invoke)
+            content_type = request.headers.get("content-type")
+            read = partial(_read_invocation, loaded.model.signature, body, content_type)
+            answer = await self._answered(loaded, len(body), read)
             return Response(answer, 200, loaded.headers, _JSON)
         if path in ("/openapi.json", "/docs"):
             return await self._described(path == "/docs", loaded)
@@ -120,8 +125,8 @@ class Endpoint:
         self._check_model(route, loaded)
         if route.verb == "infer":
             body = await _body(request, self.limits.body)
-            infer = partial(_infer, loaded, name, body, request.headers.get(JSON_SIZE_HEADER))
-            answer, size = await self._computed(loaded, len(body), infer)
+            infer = partial(_read_infer, loaded, name, body, request.headers.get(JSON_SIZE_HEADER))
+            answer, size = await self._answered(loaded, len(body), infer)
             if size is None:
                 return Response(answer, 200, loaded.headers, _JSON)
             return Response(answer, 200, {**loaded.headers, JSON_SIZE_HEADER: str(size)}, _OCTETS)
@@ -141,13 +146,14 @@ class Endpoint:
             return
         raise RequestError(message, status=404, error_code="RESOURCE_DOES_NOT_EXIST")
 
-    async def _computed(self, loaded: Loaded, size_bytes: int, compute: Callable[[], Answer]) -> Answer:
+    async def _answered(self, loaded: Loaded, size_bytes: int, read: Read) -> Any:
         """On the event loop where a body of this size takes no time, else in the thread for it.
 
         Raises RequestError: 503 where too many wait for the thread, 504 where it takes too long.
         """
-        if size_bytes <= loaded.on_loop_bytes:
-            return compute()
+        if loaded.joined_rows == 1 and size_bytes <= loaded.on_loop_bytes:
+            invocation, render = read()
+            return render(loaded.model.predict(invocation.inputs, invocation.params))
         limits = self.limits
         if self._waiting >= limits.queue:
             raise RequestError(
@@ -157,7 +163,7 @@ class Endpoint:
                 headers={"retry-after": "1"},
             )
         self._waiting += 1
-        answer = asyncio.get_running_loop().run_in_executor(self._executor, compute)
+        answer = self._batcher.answer(loaded.model, loaded.joined_rows, read)
         try:
             await asyncio.wait((answer,), timeout=limits.time)
             if not answer.done():
@@ -173,16 +179,23 @@ class Endpoint:
             self._waiting -= 1
 
 
-def _invoke(model: ServedModel, body: bytes, content_type: str | None) -> bytes:
-    invocation = invocations.parse(body, content_type, model.signature)
-    return invocations.render(model.predict(invocation.inputs, invocation.params), model.signature)
+def _read_invocation(
+    signature: Signature, body: bytes, content_type: str | None
+) -> tuple[Invocation, Callable[[Any], bytes]]:
+    invocation = invocations.parse(body, content_type, signature)
+    return invocation, lambda outputs: invocations.render(outputs, signature)
 
 
-def _infer(loaded: Loaded, name: str, body: bytes, json_size: str | None) -> tuple[bytes, int | None]:
+def _read_infer(
+    loaded: Loaded, name: str, body: bytes, json_size: str | None
+) -> tuple[Invocation, Callable[[Any], tuple[bytes, int | None]]]:
     asked = open_inference.parse_infer(body, json_size, loaded.model.signature)
-    outputs = loaded.model.predict(asked.invocation.inputs, asked.invocation.params)
-    parts, size = open_inference.render_infer(outputs, asked, name, loaded.version)
-    return b"".join(parts), size
+
+    def render(outputs: Any) -> tuple[bytes, int | None]:
+        parts, size = open_inference.render_infer(outputs, asked, name, loaded.version)
+        return b"".join(parts), size
+
+    return asked.invocation, render
 
 
 def _check_method(request: Request, post: bool) -> None:

@@ -1,40 +1,34 @@
-"""A registered version as a replica holds it: downloaded, loaded, warmed, and asked.
-
-Any MLflow model folder becomes a ServedModel: an exported PyTorch program is called directly, everything else
-through MLflow's pyfunc.
-"""
+"""A registered version as a replica holds it: loaded with its engines, warmed, and asked."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
 import orjson
-import torch
-from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
 from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION
-from mlflow.exceptions import MlflowException
-from mlflow.models import Model
 
 from journeyman.errors import JourneymanError, described
+from journeyman.serve.engines import Outputs, Run, Version, load_engine, look_at
 from journeyman.serve.protocols.errors import RequestError
 from journeyman.serve.protocols.invocation import Inputs
 from journeyman.serve.protocols.invocations import parse, render
-from journeyman.serve.signature import OUTPUT, Signature, read_signature
+from journeyman.serve.signature import OUTPUT, Signature
 from journeyman.serve.swap import why_graph_needs_replicas
-from journeyman.tracking.packages import EXPORTED, graph_bytes, named_outputs
+from journeyman.serve.verdict import Engine, Plan
+from journeyman.tracking.onnx_form import ONNX
+from journeyman.tracking.packages import EXPORTED, graph_bytes
 
-Outputs = Any
-"""Arrays by output name; for a pyfunc that answers with something else (a DataFrame, a list), that."""
-_Run = Callable[[Inputs, dict[str, Any] | None], Outputs]
+_PLATFORMS = {
+    Engine.TORCH_EXPORT: "pytorch_pt2",
+    Engine.ONNXRUNTIME: "onnx_onnxv1",
+    Engine.PYFUNC: "mlflow_pyfunc",
+}
 
 
 class ModelError(JourneymanError):
@@ -45,20 +39,24 @@ class ModelError(JourneymanError):
 class ServedModel:
     """One version, in memory. Threads may share it.
 
-    `example` is a request body that the model answers, where the version has one. `exported`: it is a
-    PyTorch program in `folder / EXPORTED`.
+    `example` is a request body that the model answers, where the version has one.
     """
 
-    folder: Path
-    signature: Signature
+    files: Version
     example: dict[str, Any] | None
-    exported: bool
-    run: _Run
+    plan: Plan
+    runs: Mapping[Engine, Run]
+    run: Run
+    """That of `runs` which the plan names for a batch."""
+
+    @property
+    def signature(self) -> Signature:
+        return self.files.signature
 
     @property
     def platform(self) -> str:
         """What it was made with, and the form it is kept in."""
-        return "pytorch_pt2" if self.exported else "mlflow_pyfunc"
+        return _PLATFORMS[self.files.safest]
 
     def predict(self, inputs: Inputs, params: dict[str, Any] | None = None) -> Outputs:
         """The outputs by name for checked inputs; whatever the model itself raises comes through."""
@@ -93,63 +91,25 @@ class ServedModel:
             )
 
 
-def download_version(mlflow_url: str, name: str, version: str, folder: Path) -> Path:
-    """The files of a version in `folder`, from MLflow unless they are there already: versions do not change.
-
-    Whole or not there: several processes may ask for the same folder at once. Raises ModelError.
-    """
-    if folder.exists():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent)
+def look(folder: Path) -> Version:
+    """The version in `folder`, without loading it. Raises ModelError."""
     try:
-        # `models:/` addresses are looked up at the process's own MLflow, whatever address is passed along.
-        client = MlflowClient(tracking_uri=mlflow_url, registry_uri=mlflow_url)
-        source = client.get_model_version_download_uri(name, version)
-        downloaded = download_artifacts(artifact_uri=source, dst_path=partial, tracking_uri=mlflow_url)
-        os.rename(downloaded, folder)
-    except MlflowException as error:
+        return look_at(folder)
+    except Exception as error:
+        # Readers of YAML, of signatures and of graphs run here, on files that anybody may have made.
         raise ModelError(
-            f"version {version} of model '{name}' cannot be downloaded: {described(error)}",
-            f"Look at the version's files on MLflow's page: {mlflow_url}.",
+            f"the version cannot be read as an MLflow model: {described(error)}",
+            "Log it again with mlflow.<flavor>.log_model, or `journeyman.publish`.",
         ) from error
-    except OSError:
-        # Another process was faster, and its folder holds the same version.
-        if not folder.exists():
-            raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder
 
 
-def version_signature(folder: Path) -> Signature:
-    """What the version in `folder` takes and gives; tells without loading it. Raises ModelError."""
-    try:
-        metadata = Model.load(str(folder))
-        return _signature(metadata, _is_exported(folder, metadata))
-    except MlflowException as error:
-        raise ModelError(f"the version's files are no MLflow model: {described(error)}") from error
-
-
-def _signature(metadata: Model, exported: bool) -> Signature:
-    signature = read_signature(metadata.signature)
-    # A program takes the tensors it was exported with, and nothing beside them.
-    return replace(signature, params=None) if exported else signature
-
-
-def why_new_replicas(folder: Path) -> str:
-    """Why the version in `folder` must not be loaded beside another one, in words; empty where it may be.
-
-    Tells without loading it. Raises ModelError.
-    """
-    try:
-        metadata = Model.load(str(folder))
-    except MlflowException as error:
-        raise ModelError(f"the version's files are no MLflow model: {described(error)}") from error
-    exported = _is_exported(folder, metadata)
-    if _own_python(metadata, exported):
+def why_new_replicas(version: Version) -> str:
+    """Why it must not be loaded beside another one, in words; empty where it may be."""
+    if _own_python(version):
         return "brings Python of its own"
-    return why_graph_needs_replicas(graph_bytes(folder / EXPORTED)) if exported else ""
+    if version.safest != Engine.TORCH_EXPORT:
+        return ""
+    return why_graph_needs_replicas(graph_bytes(version.folder / EXPORTED))
 
 
 def check_memory(folder: Path, available_bytes: int) -> None:
@@ -157,7 +117,11 @@ def check_memory(folder: Path, available_bytes: int) -> None:
 
     While it is loaded, a version is there twice: as it is read, and as the model it becomes.
     """
-    size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    size_bytes = sum(path.stat().st_size for path in files)
+    if (folder / EXPORTED).is_file():
+        # Of its two forms one is read.
+        size_bytes -= sum(path.stat().st_size for path in files if folder / ONNX.parent in path.parents)
     if 2 * size_bytes > available_bytes:
         raise ModelError(
             f"the version holds {size_bytes / 1024**3:.1f} GiB, and {available_bytes / 1024**3:.1f} GiB of "
@@ -166,19 +130,24 @@ def check_memory(folder: Path, available_bytes: int) -> None:
         )
 
 
-def load_model(folder: Path, allow_pickle: bool) -> ServedModel:
-    """The model in an MLflow model folder, on the CPU.
+def load_model(
+    version: Version, allow_pickle: bool, plan: Plan, have: Mapping[Engine, Run] | None = None
+) -> ServedModel:
+    """The model, computed as planned; of the engines that it takes, those in `have` are loaded already.
 
     Sets MLFLOW_ALLOW_PICKLE_DESERIALIZATION for this process, which MLflow's loaders obey: a process serves
     one service, and its versions share the permission. Raises ModelError.
     """
     os.environ[MLFLOW_ALLOW_PICKLE_DESERIALIZATION.name] = str(allow_pickle).lower()
+    for engine in plan.engines:
+        if engine not in version.engines:
+            raise ModelError(
+                f"the version cannot be computed by {engine}: {_why_not(engine, version)}",
+                f"Leave `engine` out of the service, or name one of: {', '.join(version.engines)}.",
+            )
     try:
-        metadata = Model.load(str(folder))
-        exported = _is_exported(folder, metadata)
-        signature = _signature(metadata, exported)
-        run = _exported(folder, signature) if exported else _pyfunc(folder, signature)
-        serving_example = metadata.get_serving_input(str(folder))
+        runs = {engine: (have or {}).get(engine) or load_engine(engine, version) for engine in plan.engines}
+        serving_example = version.metadata.get_serving_input(str(version.folder))
     except ImportError as error:
         raise ModelError(
             f"the version needs a package that is not installed here: {described(error)}",
@@ -197,69 +166,40 @@ def load_model(folder: Path, allow_pickle: bool) -> ServedModel:
             "Compare the version's requirements.txt with what is installed here.",
         ) from error
     return ServedModel(
-        folder=folder,
-        signature=signature,
+        files=version,
         example=orjson.loads(serving_example) if serving_example else None,
-        exported=exported,
-        run=run,
+        plan=plan,
+        runs=runs,
+        run=_planned(plan, runs),
     )
 
 
-def _exported(folder: Path, signature: Signature) -> _Run:
-    program = mlflow.pytorch.load_model(str(folder))
-    names = [field.name for field in signature.inputs]
+def _planned(plan: Plan, runs: Mapping[Engine, Run]) -> Run:
+    if len(runs) == 1:
+        return runs[plan.engines[0]]
 
     def run(inputs: Inputs, params: dict[str, Any] | None) -> Outputs:
-        with torch.inference_mode():
-            result = program(*(torch.from_numpy(inputs[name]) for name in names))
-        outputs = {name: _numpy(tensor) for name, tensor in named_outputs(result).items()}
-        return _as_declared(outputs, signature)
+        rows = len(next(iter(inputs.values())))
+        return runs[plan.engine_for(rows)](inputs, params)
 
     return run
 
 
-def _pyfunc(folder: Path, signature: Signature) -> _Run:
-    model = mlflow.pyfunc.load_model(str(folder))
-
-    def run(inputs: Inputs, params: dict[str, Any] | None) -> Outputs:
-        if signature.bare_input:
-            inputs = inputs[signature.inputs[0].name]
-        with torch.inference_mode():
-            result = model.predict(inputs, params=params)
-        if isinstance(result, np.ndarray):
-            result = {OUTPUT: result}
-        if isinstance(result, dict) and all(isinstance(value, np.ndarray) for value in result.values()):
-            return _as_declared(result, signature)
-        return result
-
-    return run
+def _why_not(engine: Engine, version: Version) -> str:
+    if engine == Engine.ONNXRUNTIME:
+        return "it has no ONNX form"
+    if engine == Engine.PYFUNC:
+        return f"{version.safest} does it without MLflow in between"
+    return "it is no exported program"
 
 
-def _as_declared(outputs: dict[str, np.ndarray], signature: Signature) -> dict[str, np.ndarray]:
-    """The outputs under the names that the signature declares; by their order where it names others."""
-    declared = [field.name for field in signature.outputs]
-    if len(declared) != len(outputs) or outputs.keys() == set(declared):
-        return outputs
-    return dict(zip(declared, outputs.values(), strict=True))
-
-
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    # NumPy has no bfloat16.
-    found: np.ndarray = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
-    return found
-
-
-def _is_exported(folder: Path, metadata: Model) -> bool:
-    return (folder / EXPORTED).is_file() and mlflow.pytorch.FLAVOR_NAME in metadata.flavors
-
-
-def _own_python(metadata: Model, exported: bool) -> bool:
-    configurations = metadata.flavors.values()
-    if any(configuration.get("code") for configuration in configurations):
+def _own_python(version: Version) -> bool:
+    flavors = version.metadata.flavors
+    if any(configuration.get("code") for configuration in flavors.values()):
         return True
-    loader = metadata.flavors.get(mlflow.pyfunc.FLAVOR_NAME, {}).get(mlflow.pyfunc.MAIN)
+    loader = flavors.get(mlflow.pyfunc.FLAVOR_NAME, {}).get(mlflow.pyfunc.MAIN)
     # Every other loader may unpickle or import what two versions define differently.
-    return not exported and loader != "mlflow.onnx"
+    return version.safest != Engine.TORCH_EXPORT and loader != "mlflow.onnx"
 
 
 def _nan_outputs(outputs: Outputs) -> list[str]:

@@ -63,6 +63,7 @@ HOW = {
     "model": "its version is swapped in place, or by new replicas where it loads for long or brings Python",
     "replicas": "live",
     "limits": "live",
+    "engine": "live",
     "resources": "by new replicas, the old ones answering until they are there",
     "allow_pickle": "by new replicas, the old ones answering until they are there",
     "env": "by new replicas, the old ones answering until they are there",

@@ -10,6 +10,8 @@ from pydantic import Field, field_validator
 
 from journeyman.cluster.resources import Resources
 from journeyman.cluster.spec_file import Bytes, Count, EnvironmentName, Name, Range, Seconds, Spec
+from journeyman.errors import UsageError
+from journeyman.serve.verdict import Engine
 
 _REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[1-9][0-9]*))")
 
@@ -49,6 +51,8 @@ class ServiceSpec(Spec):
     resources: Resources = Resources()
     """Of one replica."""
     limits: Limits = Limits()
+    engine: Engine | None = None
+    """What computes the model; without it, what was measured to be the fastest."""
     allow_pickle: bool = False
     """Whether versions stored as pickle may be read, which runs code of whoever made them."""
     env: dict[EnvironmentName, str] = {}
@@ -70,6 +74,12 @@ class ServiceSpec(Spec):
 
 def model_reference(spec: ServiceSpec) -> ModelReference:
     """The spec's model, taken apart."""
-    match = _REFERENCE.fullmatch(spec.model)
-    assert match is not None, "validated with the spec"
+    return read_reference(spec.model)
+
+
+def read_reference(text: str) -> ModelReference:
+    """Raises UsageError where it is none."""
+    match = _REFERENCE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"{text!r} names no version", "Write models:/name@alias or models:/name/3.")
     return ModelReference(name=match["name"], alias=match["alias"], version=match["version"])

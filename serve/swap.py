@@ -95,11 +95,17 @@ class Report:
     candidate_state: str | None
     """ready, failed or new_replicas."""
     reason: str
+    hardware: str = ""
+    """The key of what it computes on."""
+    engine: str = ""
+    """What computes the version that serves."""
+    engine_trouble: str = ""
+    """Why that is not what was ordered, or measured to be the fastest."""
 
 
 def read_report(text: str) -> Report:
     body: Mapping[str, Any] = json.loads(text)
-    return Report(**{field: body.get(field) for field in Report.__dataclass_fields__})  # type: ignore[arg-type]
+    return Report(**{field: body[field] for field in Report.__dataclass_fields__ if field in body})
 
 
 def write_report(report: Report) -> str:
@@ -250,6 +256,9 @@ def _described(rollout: Rollout, snapshot: Snapshot) -> Decision:
         held = f"keeps version {rollout.serving}: version {rollout.refused}: {rollout.refused_because}"
         # Serve goes on telling of the replicas that failed until it has the others again.
         reason = held if reason in ("", rollout.refused_because) else f"{reason}; {held}"
+    troubles = {report.engine_trouble for report in snapshot.reports if report and report.engine_trouble}
+    if troubles and not reason:
+        reason = "; ".join(sorted(troubles))
     return Decision(rollout=rollout, phase=phase, reason=reason)
 
 

@@ -50,7 +50,13 @@ class IdleRay(Ray):
         return True
 
     def submit(
-        self, submission_id: str, entrypoint: str, runtime_env: Mapping[str, Any], metadata: Mapping[str, str]
+        self,
+        submission_id: str,
+        entrypoint: str,
+        runtime_env: Mapping[str, Any],
+        metadata: Mapping[str, str],
+        node: Mapping[str, float] | None = None,
+        gpus: float = 0,
     ) -> None:
         self.environments.append(runtime_env)
         self.tell(submission_id, "RUNNING")

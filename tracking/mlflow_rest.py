@@ -287,6 +287,14 @@ class Mlflow:
         found: dict[str, Any] = body["model_version"]
         return found
 
+    def download_uri(self, name: str, version: str) -> str:
+        """Where the version's files are."""
+        body = self._get("model-versions/get-download-uri", {"name": name, "version": version})
+        return str(body["artifact_uri"])
+
+    def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
+        self._post("model-versions/set-tag", {"name": name, "version": version, "key": key, "value": value})
+
     def set_alias(self, name: str, alias: str, version: str) -> None:
         self._post("registered-models/alias", {"name": name, "alias": alias, "version": version})
 

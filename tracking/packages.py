@@ -65,12 +65,21 @@ Outputs = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What the module itself, outside any export, gives for a batch."""
+
+    inputs: tuple[np.ndarray, ...]
+    outputs: Outputs
+
+
+@dataclass(frozen=True, slots=True)
 class Package:
     """A verified MLflow model folder that nothing has been uploaded of yet."""
 
     path: Path
     metadata: Model
     signature: ModelSignature
+    answers: tuple[Answer, ...]
 
 
 def graph_bytes(program: Path) -> int:
@@ -155,8 +164,7 @@ def save_package(model: Any, example: Example, path: Path) -> Package:
 
     metadata = Model()
     _export(module, metadata, signature, _rows(arrays, _EXAMPLE_ROWS), path)
-    _verify(module, path, inputs)
-    return Package(path, metadata, signature)
+    return Package(path, metadata, signature, _verify(module, path, inputs))
 
 
 def load_exported(path: Path) -> torch.export.ExportedProgram:
@@ -319,7 +327,7 @@ def _output_schema(module: nn.Module, arrays: tuple[np.ndarray, ...]) -> Schema:
                 f"output '{name}' holds NaN on the example",
                 "Look at the loss curve: the training diverged, or the example is not real data.",
             )
-        if _difference(tensor, second[name]) is not None:
+        if difference(tensor, second[name]) is not None:
             raise PublishError(
                 f"output '{name}' changes from call to call on the same input, in eval mode",
                 "Make forward deterministic when `self.training` is false: no random numbers, no state kept.",
@@ -397,7 +405,7 @@ def _remedy(error: Exception) -> str:
     )
 
 
-def _verify(module: nn.Module, path: Path, inputs: Mapping[str | None, np.ndarray]) -> None:
+def _verify(module: nn.Module, path: Path, inputs: Mapping[str | None, np.ndarray]) -> tuple[Answer, ...]:
     try:
         program = load_exported(path / EXPORTED)
     except Exception as error:
@@ -409,8 +417,10 @@ def _verify(module: nn.Module, path: Path, inputs: Mapping[str | None, np.ndarra
     _check_batch_is_free(program, list(inputs))
     exported = program.module()
     arrays = tuple(inputs.values())
+    answers = []
     for size in _VERIFIED_BATCH_SIZES:
         expected = _outputs_at(module, arrays, size)
+        answers.append(Answer(_rows(arrays, size), expected))
         try:
             actual = named_outputs(_run(exported, _rows(arrays, size)))
         except Exception as error:
@@ -422,6 +432,7 @@ def _verify(module: nn.Module, path: Path, inputs: Mapping[str | None, np.ndarra
             ) from error
         for name, tensor in expected.items():
             _check_alike(name, size, tensor, actual[name])
+    return tuple(answers)
 
 
 def _check_batch_is_free(program: torch.export.ExportedProgram, names: Sequence[str | None]) -> None:
@@ -443,17 +454,17 @@ def _check_alike(name: str, size: int, expected: torch.Tensor, actual: torch.Ten
             f"{where} is {_typed(actual)} from the exported model and {_typed(expected)} from the module",
             "forward changes its shape with the batch size: give squeeze its dimension.",
         )
-    difference = _difference(expected, actual)
-    if difference is not None:
+    apart = difference(expected, actual)
+    if apart is not None:
         raise PublishError(
-            f"{where} differs between the exported model and the module by up to {difference:.3g}",
+            f"{where} differs between the exported model and the module by up to {apart:.3g}",
             "forward reads something that the export cannot see: Python state, the batch size as a number, "
             "or a tensor that is no parameter, buffer or input.",
         )
 
 
-def _difference(expected: torch.Tensor, actual: torch.Tensor) -> float | None:
-    """The largest absolute difference where the two are not alike, else None."""
+def difference(expected: torch.Tensor, actual: torch.Tensor) -> float | None:
+    """The largest absolute difference where two tensors differ by more than their dtype allows; else None."""
     if not expected.is_floating_point():
         if torch.equal(expected, actual):
             return None

@@ -40,6 +40,11 @@ DATA_DIGESTS = "journeyman.data_digests"
 GRAPH_BYTES = "journeyman.graph_bytes"
 """Of a version: the size of its program's graph, which tells how long loading it holds up a process."""
 
+ENGINES = "journeyman.engines"
+"""Of a version: which engine computes it the fastest, `journeyman.engines.<key of the hardware>`, JSON."""
+ONNX_TROUBLE = "journeyman.onnx_trouble"
+"""Of a version: why it was published without an ONNX form."""
+
 UNDEPLOY_MS = "journeyman.undeploy_requested_ms"
 SERVING = "journeyman.serving_version"
 CANDIDATE = "journeyman.candidate_version"

@@ -27,6 +27,7 @@ from journeyman.jobs.logs import LogChunk, LogReader
 from journeyman.jobs.phases import ENDED, Phase
 from journeyman.jobs.place import read_places
 from journeyman.jobs.stacks import RankStack, read_stacks
+from journeyman.serve import verdict
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_rest import Mlflow, page_url
 from journeyman.tracking.records import Run
@@ -112,6 +113,20 @@ class Service:
     metrics: Mapping[str, float]
     spec: Mapping[str, Any]
     """What is ordered."""
+    engines: Sequence[str]
+    """What computes the version that serves; several where replicas differ."""
+    engine_troubles: Sequence[str]
+    """Why that is not what was ordered, or measured to be the fastest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A version as files."""
+
+    model: str
+    version: str
+    paths: Sequence[Path]
+    """The graph first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,6 +369,23 @@ class Client:
     def service(self, name: str) -> Service:
         return self._service(self._service_run(name))
 
+    def verdicts(self, service: Service) -> list[verdict.Verdict]:
+        """What races of engines found for the version that serves, one a kind of hardware.
+
+        Empty until a prepare job has ended.
+        """
+        run = self._mlflow.run(service.run_id)
+        model, version = run.tags.get(records.MODEL), run.tags.get(records.SERVING)
+        if not model or not version:
+            return []
+        try:
+            tags = self._mlflow.model_version(model, version).get("tags", ())
+        except NotFoundError:
+            return []
+        return [
+            verdict.read_verdict(tag["value"]) for tag in tags if tag["key"].startswith(f"{records.ENGINES}.")
+        ]
+
     def wait_until_healthy(
         self, name: str, timeout_s: float, settle_s: float, report: Callable[[Service], None]
     ) -> Service:
@@ -471,6 +503,9 @@ class Client:
 
     def _service(self, run: Run) -> Service:
         spec = run.spec
+        reports = [
+            orjson.loads(text) for key, text in run.tags.items() if key.startswith(f"{records.REPLICA}.")
+        ]
         return Service(
             run_id=run.run_id,
             name=run.name,
@@ -480,13 +515,38 @@ class Client:
             serving_version=run.tags.get(records.SERVING) or None,
             candidate_version=run.tags.get(records.CANDIDATE) or None,
             replicas=str(spec.get("replicas", "1")),
-            running_replicas=sum(key.startswith(f"{records.REPLICA}.") for key in run.tags),
+            running_replicas=len(reports),
             url=run.tags.get(records.URL) or f"{self.settings.serve_url}/{run.name}",
             page_url=self._page(run),
             since_ms=run.start_ms,
             metrics=run.metrics,
             spec=spec,
+            engines=sorted({report["engine"] for report in reports if report.get("engine")}),
+            engine_troubles=sorted(
+                {report["engine_trouble"] for report in reports if report.get("engine_trouble")}
+            ),
         )
+
+    # -- models --------------------------------------------------------------------------------------
+
+    def export(self, model: str, folder: Path, *, replace: bool = False) -> Exported:
+        """The ONNX form of `models:/name@alias` or `models:/name/3`, below `folder`.
+
+        Raises UsageError where there is none, and where a file is there already that may not be replaced.
+        """
+        from journeyman.serve.spec import read_reference
+        from journeyman.tracking.export import export_onnx
+
+        reference = read_reference(model)
+        version = reference.version
+        if reference.alias is not None:
+            version = self._mlflow.aliases(reference.name).get(reference.alias)
+        if version is None:
+            raise NotFoundError(
+                f"model {reference.name} has no alias {reference.alias}", "MLflow's page shows those it has."
+            )
+        paths = export_onnx(self._mlflow, reference.name, version, folder, replace)
+        return Exported(model=reference.name, version=version, paths=paths)
 
     # -- control -------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from journeyman.cluster.parts import ray_folder
 from journeyman.cluster.settings import Settings, load_settings, write_secret
 from journeyman.cluster.stack import start, stop
+from journeyman.tracking.onnx_form import add_onnx
 from journeyman.tracking.packages import EXPORTED, graph_bytes, save_package
 from journeyman.tracking.records import GRAPH_BYTES
 from journeyman.tracking.registry import log_package, register
@@ -32,6 +33,7 @@ def registered(
     client = MlflowClient(tracking_uri=mlflow_url, registry_uri=mlflow_url)
     run_id = client.create_run("0").info.run_id
     package = save_package(module, rows, folder)
+    assert add_onnx(package) == ""
     told = {GRAPH_BYTES: str(graph_bytes(package.path / EXPORTED))}
     version = register(client, log_package(client, package, run_id, name), name, run_id, told, alias)
     client.set_terminated(run_id)

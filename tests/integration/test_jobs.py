@@ -250,9 +250,15 @@ class RayThatIsGoneOnce(Ray):
     gone = True
 
     def submit(
-        self, submission_id: str, entrypoint: str, runtime_env: Mapping[str, Any], metadata: Mapping[str, str]
+        self,
+        submission_id: str,
+        entrypoint: str,
+        runtime_env: Mapping[str, Any],
+        metadata: Mapping[str, str],
+        node: Mapping[str, float] | None = None,
+        gpus: float = 0,
     ) -> None:
-        super().submit(submission_id, entrypoint, runtime_env, metadata)
+        super().submit(submission_id, entrypoint, runtime_env, metadata, node, gpus)
         if self.gone:
             self.gone = False
             raise UnreachableError("Ray is gone")

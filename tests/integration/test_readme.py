@@ -18,8 +18,8 @@ from journeyman.cluster.parts import ray_folder
 from journeyman.cluster.stack import observe, stop
 
 ROOT = Path(__file__).parents[2]
-GUIDES = ("README.md", "docs/protocols.md")
-"""The second asks the service that the first one leaves."""
+GUIDES = ("README.md", "docs/protocols.md", "docs/engines.md")
+"""The others ask the service that the first one leaves."""
 LIMIT_S = 480.0
 
 pytestmark = pytest.mark.own_stack
@@ -79,6 +79,7 @@ def test_commands_of_the_readme_work_as_they_stand(folder: Path) -> None:
     assert done.stdout.count('{"predictions":[[') == 3
     assert '{"predictions": [[' in done.stdout, "by MLflow's own client"
     assert "(2, 10) from version 1" in done.stdout
+    assert "(3, 10) on the edge" in done.stdout
     # The wheel's own code answered, and from where it was installed.
     listed = subprocess.run(
         [folder / ".venv" / "bin" / "python", "-c", "import journeyman; print(journeyman.__file__)"],

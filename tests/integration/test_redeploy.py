@@ -24,6 +24,7 @@ CHANGES = [
     ("replicas=2", True, 2),
     ("replicas=1", None, 1),
     ("limits={time: 30s, queue: 50}", True, 1),
+    ("engine=torch.export", True, 1),
     ("env.GREETING=hello", False, 1),
     ("resources.cpus=0.5", False, 1),
     ("allow_pickle=true", False, 1),

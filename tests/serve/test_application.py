@@ -25,11 +25,16 @@ ROLLOUT = Rollout(model="digits", serving="3", proven=True)
 def config(
     spec: ServiceSpec = SPEC, rollout: Rollout = ROLLOUT, package: Archive | None = None
 ) -> dict[str, Any]:
-    return application_config(spec, rollout, "run", "http://mlflow", package)
+    return application_config(spec, rollout, "b2,c3", "run", "http://mlflow", package)
 
 
 def changed(spec: ServiceSpec, **keys: Any) -> ServiceSpec:
     return ServiceSpec.model_validate(spec.model_dump() | keys)
+
+
+def environment(application: dict[str, Any]) -> dict[str, str]:
+    variables: dict[str, str] = application["deployments"][0]["ray_actor_options"]["runtime_env"]["env_vars"]
+    return variables
 
 
 def test_candidate_in_place_changes_the_user_config_alone() -> None:
@@ -37,7 +42,8 @@ def test_candidate_in_place_changes_the_user_config_alone() -> None:
     deployment, other = config()["deployments"][0], with_candidate["deployments"][0]
     limits = {"body": 64 * 2**20, "time": 60.0, "queue": 100}
     versions = {"serving": "3", "candidate": "4", "trial": 2, "follows": None}
-    assert other["user_config"] == versions | {"limits": limits}
+    engines = {"engine": None, "verdicts": "b2,c3"}
+    assert other["user_config"] == versions | engines | {"limits": limits}
     assert with_candidate["args"] == config()["args"]
     assert deployment | {"user_config": None} == other | {"user_config": None}
 
@@ -47,9 +53,11 @@ def test_candidate_by_surge_changes_the_arguments_and_back() -> None:
     assert surging["deployments"][0]["user_config"]["serving"] == "4"
     # What tries it is told what it must fit.
     assert surging["deployments"][0]["user_config"]["follows"] == "3"
-    assert surging["args"]["generation"] == 2
+    assert environment(surging)["JOURNEYMAN_GENERATION"] == "2"
+    # Serve builds nothing anew for it.
+    assert surging["args"] == config()["args"]
     refused = config(rollout=replace(ROLLOUT, trial=2, refused="4"))
-    assert refused["args"] == config()["args"]
+    assert environment(refused) == environment(config())
 
 
 def test_replicas_of_a_cluster_that_lacks_journeyman_are_sent_it() -> None:
@@ -81,7 +89,11 @@ def test_environment_of_the_spec_wins_and_threads_follow_the_cpus() -> None:
     options = config(spec)["deployments"][0]["ray_actor_options"]
     assert options["num_cpus"] == 2.5
     variables = options["runtime_env"]["env_vars"]
-    assert variables == {"OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
+    assert variables == {
+        "OMP_NUM_THREADS": "2",
+        "TOKENIZERS_PARALLELISM": "false",
+        "JOURNEYMAN_GENERATION": "1",
+    }
 
 
 @pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning")

@@ -24,11 +24,13 @@ from journeyman.serve.model import (
     ModelError,
     ServedModel,
     check_memory,
-    download_version,
     load_model,
+    look,
     why_new_replicas,
 )
 from journeyman.serve.protocols.invocations import parse, render
+from journeyman.serve.verdict import Engine, alone
+from journeyman.serve.versions import download_version
 from journeyman.tracking.packages import save_package
 from journeyman.tracking.registry import log_package, register
 
@@ -53,6 +55,11 @@ class Echo(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     # MLflow reads type hints as a signature.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         return {"kind": type(model_input).__name__, "params": params, "rows": len(model_input)}
+
+
+def load(folder: Path, allow_pickle: bool, engine: Engine | None = None) -> ServedModel:
+    version = look(folder)
+    return load_model(version, allow_pickle, alone(engine or version.safest))
 
 
 def answer(model: ServedModel, body: dict[str, Any]) -> Any:
@@ -103,11 +110,11 @@ def sklearn_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_load_model_of_a_published_package_answers_as_its_module_without_pickle(
     published: Path, linear: nn.Module
 ) -> None:
-    model = load_model(published, allow_pickle=False)
+    model = load(published, allow_pickle=False)
 
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
-    assert (model.exported, model.folder) == (True, published)
-    assert why_new_replicas(published) == ""
+    assert (str(model.plan), model.files.folder) == ("torch.export", published)
+    assert why_new_replicas(look(published)) == ""
     assert model.example == {"inputs": BATCH.tolist()}
     model.warm()
     with torch.no_grad():
@@ -127,16 +134,16 @@ def test_load_model_of_a_plain_mlflow_pt2_is_served_the_same_way(linear: nn.Modu
         pip_requirements=["torch"],
         serialization_format="pt2",
     )
-    model = load_model(tmp_path / "model", allow_pickle=False)
+    model = load(tmp_path / "model", allow_pickle=False)
     model.warm()
-    assert model.exported
-    assert why_new_replicas(tmp_path / "model") == ""
+    assert model.platform == "pytorch_pt2"
+    assert why_new_replicas(look(tmp_path / "model")) == ""
     assert np.shape(answer(model, {"inputs": [[1, 2, 3, 4]] * 5})) == (5, 3)
 
 
 def test_load_model_with_several_inputs_and_outputs_takes_and_gives_them_by_name(tmp_path: Path) -> None:
     folder = save_package(Two(), (BATCH, BATCH), tmp_path / "model").path
-    model = load_model(folder, allow_pickle=False)
+    model = load(folder, allow_pickle=False)
     model.warm()
     assert model.example is not None and set(model.example["inputs"]) == {"pixels", "weight"}
     assert answer(model, {"inputs": {"weight": [[2, 2, 2, 2]], "pixels": [[1, 2, 3, 4]]}}) == {
@@ -156,12 +163,12 @@ def test_load_model_of_a_program_that_unpickles_is_refused_and_allowed_when_told
         serialization_format="pickle",
     )
     with pytest.raises(ModelError, match="pickle") as caught:
-        load_model(tmp_path / "model", allow_pickle=False)
+        load(tmp_path / "model", allow_pickle=False)
     assert "allow_pickle: true" in caught.value.hint
 
-    model = load_model(tmp_path / "model", allow_pickle=True)
-    assert (model.exported, model.example) == (False, None)
-    assert why_new_replicas(tmp_path / "model") == "brings Python of its own"
+    model = load(tmp_path / "model", allow_pickle=True)
+    assert (model.platform, model.example) == ("mlflow_pyfunc", None)
+    assert why_new_replicas(look(tmp_path / "model")) == "brings Python of its own"
     model.warm()
     assert np.shape(answer(model, {"inputs": [[1, 2, 3, 4]]})) == (1, 3)
 
@@ -178,15 +185,15 @@ def test_load_model_of_a_program_with_code_of_its_own_says_so(linear: nn.Module,
         code_paths=[str(code)],
         serialization_format="pt2",
     )
-    assert load_model(tmp_path / "model", allow_pickle=False).exported
-    assert why_new_replicas(tmp_path / "model") == "brings Python of its own"
+    assert load(tmp_path / "model", allow_pickle=False).platform == "pytorch_pt2"
+    assert why_new_replicas(look(tmp_path / "model")) == "brings Python of its own"
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's own, while it exports.
 def test_program_whose_graph_takes_long_to_read_is_not_loaded_beside_another(tmp_path: Path) -> None:
     layers = [layer for _ in range(60) for layer in (nn.Linear(4, 4), nn.ReLU())]
     package = save_package(nn.Sequential(*layers), BATCH, tmp_path / "deep")
-    assert "KiB, which would hold up answers while it is read" in why_new_replicas(package.path)
+    assert "KiB, which would hold up answers while it is read" in why_new_replicas(look(package.path))
 
 
 # -- other flavors -------------------------------------------------------------------------------------
@@ -194,14 +201,14 @@ def test_program_whose_graph_takes_long_to_read_is_not_loaded_beside_another(tmp
 
 def test_load_model_of_sklearn_is_refused_without_allow_pickle(sklearn_folder: Path) -> None:
     with pytest.raises(ModelError, match="can run code when read") as caught:
-        load_model(sklearn_folder, allow_pickle=False)
+        load(sklearn_folder, allow_pickle=False)
     assert "allow_pickle: true" in caught.value.hint
 
 
 def test_load_model_of_sklearn_with_allow_pickle_answers_a_table(sklearn_folder: Path) -> None:
-    model = load_model(sklearn_folder, allow_pickle=True)
-    assert not model.exported
-    assert why_new_replicas(sklearn_folder) == "brings Python of its own"
+    model = load(sklearn_folder, allow_pickle=True)
+    assert model.platform == "mlflow_pyfunc"
+    assert why_new_replicas(look(sklearn_folder)) == "brings Python of its own"
     model.warm()
     assert answer(model, {"dataframe_split": TABLE.to_dict(orient="split")}) == [0, 1, 0, 1]
     assert answer(model, {"dataframe_records": [{"visits": 9, "age": 52}]}) == [1]
@@ -219,7 +226,7 @@ def test_load_model_of_sklearn_trained_on_arrays_takes_tensors(tmp_path: Path) -
         serialization_format="cloudpickle",
         pip_requirements=["scikit-learn"],
     )
-    model = load_model(tmp_path / "model", allow_pickle=True)
+    model = load(tmp_path / "model", allow_pickle=True)
     assert np.shape(answer(model, {"inputs": rows.tolist()})) == (4, 2)
 
 
@@ -235,7 +242,7 @@ def test_load_model_passes_params_to_models_that_declare_them(tmp_path: Path) ->
         input_example=({"pixels": np.ones((1, 2), np.float32)}, {"depth": 4}),
         pip_requirements=["mlflow"],
     )
-    model = load_model(tmp_path / "model", allow_pickle=True)
+    model = load(tmp_path / "model", allow_pickle=True)
     model.warm()
     body: dict[str, Any] = {"inputs": {"pixels": [[1, 2]]}}
     assert answer(model, body) == {"kind": "dict", "params": {"depth": 3}, "rows": 1}
@@ -246,7 +253,7 @@ def test_load_model_without_a_signature_takes_what_mlflow_takes(tmp_path: Path) 
     mlflow.pyfunc.save_model(
         tmp_path / "model", python_model=Echo(), signature=False, pip_requirements=["mlflow"]
     )
-    model = load_model(tmp_path / "model", allow_pickle=True)
+    model = load(tmp_path / "model", allow_pickle=True)
     assert answer(model, {"inputs": [[1, 2]]})["kind"] == "ndarray"
     assert answer(model, {"dataframe_records": [{"a": 1}]})["kind"] == "DataFrame"
 
@@ -258,7 +265,7 @@ def test_load_model_of_what_is_no_model_says_that_it_cannot(tmp_path: Path, cont
     if content is not None:
         (tmp_path / "MLmodel").write_text(content)
     with pytest.raises(ModelError):
-        load_model(tmp_path, allow_pickle=False)
+        load(tmp_path, allow_pickle=False)
 
 
 def test_load_model_of_a_flavor_that_is_not_installed_names_the_package(tmp_path: Path) -> None:
@@ -266,7 +273,7 @@ def test_load_model_of_a_flavor_that_is_not_installed_names_the_package(tmp_path
         "flavors: {python_function: {loader_module: package_that_is_not_there}}\n"
     )
     with pytest.raises(ModelError, match="package_that_is_not_there") as caught:
-        load_model(tmp_path, allow_pickle=False)
+        load(tmp_path, allow_pickle=False)
     assert "requirements" in caught.value.hint
 
 
@@ -286,7 +293,7 @@ def test_warm_of_a_version_that_does_not_answer_its_example_fails(
     folder = save_package(Cube(), BATCH, tmp_path / "model").path
     (folder / "serving_input_example.json").write_bytes(orjson.dumps({"inputs": [row]}))
     with pytest.raises(ModelError, match=cause):
-        load_model(folder, allow_pickle=False).warm()
+        load(folder, allow_pickle=False).warm()
 
 
 def test_warm_of_a_model_that_raises_is_a_model_error(tmp_path: Path) -> None:
@@ -302,7 +309,7 @@ def test_warm_of_a_model_that_raises_is_a_model_error(tmp_path: Path) -> None:
         pip_requirements=["mlflow"],
     )
     with pytest.raises(ModelError, match="KeyError: 'vocabulary'"):
-        load_model(tmp_path / "model", allow_pickle=True).warm()
+        load(tmp_path / "model", allow_pickle=True).warm()
 
 
 # -- downloading ---------------------------------------------------------------------------------------
@@ -332,7 +339,7 @@ def test_download_version_fetches_a_version_that_loads(
 
     assert folder == tmp_path / "cache" / "served-1"
     assert [path.name for path in folder.parent.iterdir()] == ["served-1"]
-    load_model(folder, allow_pickle=False).warm()
+    load(folder, allow_pickle=False).warm()
 
 
 def test_download_version_of_what_is_there_asks_nobody(tmp_path: Path) -> None:
@@ -347,7 +354,7 @@ def test_download_version_into_one_folder_at_once_gives_everyone_a_whole_model(
         folders = list(pool.map(lambda _: download_version(mlflow_url, registered, "1", target), range(3)))
     assert folders == [target] * 3
     assert [path.name for path in tmp_path.iterdir()] == ["served-1"]
-    load_model(target, allow_pickle=False).warm()
+    load(target, allow_pickle=False).warm()
 
 
 def test_download_version_that_does_not_exist_leaves_nothing(
@@ -360,6 +367,6 @@ def test_download_version_that_does_not_exist_leaves_nothing(
 
 def test_load_model_survives_the_loss_of_its_folder(published: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(published, tmp_path / "copy"))
-    model = load_model(folder, allow_pickle=False)
+    model = load(folder, allow_pickle=False)
     shutil.rmtree(folder)
     model.warm()

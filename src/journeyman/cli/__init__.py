@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from journeyman import __version__
-from journeyman.cli import contexts, init, jobs, secrets, services, stack
+from journeyman.cli import contexts, init, jobs, models, secrets, services, stack
 from journeyman.cli.output import complain, examples
 from journeyman.errors import JourneymanError
 
@@ -51,7 +51,7 @@ app = typer.Typer(
         "journeyman query digits --example",
     ),
 )
-for verbs in (init.verbs, stack.verbs, jobs.verbs, services.verbs):
+for verbs in (init.verbs, stack.verbs, jobs.verbs, services.verbs, models.verbs):
     app.add_typer(verbs)
 app.add_typer(contexts.verbs, name="context", help="The clusters that commands may talk to.")
 app.add_typer(secrets.verbs, name="secret", help="Values that jobs may use and nobody sees.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from journeyman.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
     from journeyman.client import Client, Service
+    from journeyman.serve.verdict import Verdict
 
 verbs = typer.Typer()
 
@@ -147,9 +149,11 @@ def service(
     as_json: bool = typer.Option(False, "--json", help="Everything as JSON."),
 ) -> None:
     """One service: what answers, how many replicas, how well."""
-    found = connect(context).service(name)
+    client = connect(context)
+    found = client.service(name)
+    verdicts = client.verdicts(found)
     if as_json:
-        print_json(found)
+        print_json(asdict(found) | {"verdicts": [asdict(verdict) for verdict in verdicts]})
         return
     print_fields(
         [
@@ -159,14 +163,38 @@ def service(
             ("Model", found.model),
             ("Version", _versions(found)),
             ("Replicas", _replicas(found)),
+            ("Engine", "; ".join((*found.engines, *found.engine_troubles))),
             ("Since", since(found.since_ms, time.time() * 1000)),
             ("URL", found.url),
             ("MLflow", found.page_url),
             *((each, number(found.metrics[each])) for each in headline(found.metrics, SHOWN_METRICS)),
         ]
     )
+    for verdict in verdicts:
+        say()
+        _print_verdict(verdict)
     say()
     say(f"Next: `journeyman query {found.name} --example`, `journeyman undeploy {found.name}`.")
+
+
+def _print_verdict(verdict: Verdict) -> None:
+    """The race of the engines: microseconds a call by batch size, a star where one won."""
+    if verdict.failed:
+        say(f"Engines were not raced on {verdict.hardware}: {verdict.failed}")
+        return
+    say(f"Engines raced for {verdict.took_s:g} s on {verdict.hardware}; µs a call:")
+    rows = [
+        (engine, *(_time(verdict, engine, index) for index in range(len(verdict.batch_sizes))), "")
+        for engine in verdict.times_us
+    ]
+    rows += [(engine, *("" for _ in verdict.batch_sizes), why) for engine, why in verdict.rejected.items()]
+    print_table(("ENGINE", *(f"{size} ROWS" for size in verdict.batch_sizes), ""), rows)
+    if verdict.joined_rows > 1:
+        say(f"Requests that wait are computed together, up to {verdict.joined_rows} rows.")
+
+
+def _time(verdict: Verdict, engine: str, index: int) -> str:
+    return f"{verdict.times_us[engine][index]:,.0f}{' *' if verdict.winners[index] == engine else ''}"
 
 
 @verbs.command(

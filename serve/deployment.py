@@ -1,0 +1,65 @@
+"""What Serve imports to learn what a service consists of, and the class that it makes replicas of.
+
+Light on purpose: Serve imports it in a process of its own for each change of a service, and whoever answers
+on that machine waits meanwhile. torch and MLflow, 3 s of processor time, are imported by replicas alone, in
+a thread that gives way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+from ray import serve
+from starlette.requests import Request
+from starlette.responses import Response
+
+from journeyman.cluster.processes import give_way
+from journeyman.serve.application import DEPLOYMENT
+
+if TYPE_CHECKING:
+    from journeyman.serve.replica import Replica
+
+_REPLICA = "journeyman.serve.replica"
+
+
+class Arguments(BaseModel):
+    """What makes two replicas differ for good; a change gives the service new replicas."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service: str
+    run_id: str
+    """The service's own record in MLflow."""
+    model: str
+    mlflow_url: str
+    allow_pickle: bool
+
+
+def build(args: dict[str, Any]) -> serve.Application:
+    """What Serve calls to learn what the application consists of."""
+    arguments = Arguments.model_validate(args)
+    # Decorated, the class would be pickled by value, with all that this module holds.
+    return serve.deployment(Deployment, name=DEPLOYMENT).bind(arguments)
+
+
+class Deployment:
+    """What Serve makes replicas of."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        self._arguments = arguments
+        self._replica: Replica | None = None
+
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        if self._replica is None:
+            with ThreadPoolExecutor(1, "imports", give_way) as importing:
+                found = await asyncio.get_running_loop().run_in_executor(importing, import_module, _REPLICA)
+            self._replica = found.Replica(self._arguments)
+        await self._replica.reconfigure(user_config)
+
+    async def __call__(self, request: Request) -> Response:
+        assert self._replica is not None, "Serve routes nothing to a replica before reconfigure() returned"
+        return await self._replica.answer(request)

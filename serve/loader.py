@@ -1,0 +1,141 @@
+"""How a replica gets a version ready to answer: fetched, loaded with the engines of its plan, tried."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import orjson
+from mlflow.types import Schema
+
+from journeyman.serve.deployment import Arguments
+from journeyman.serve.endpoint import Loaded
+from journeyman.serve.engines import Version
+from journeyman.serve.hardware import this_hardware
+from journeyman.serve.model import ModelError, ServedModel, load_model, look
+from journeyman.serve.signature import Signature
+from journeyman.serve.verdict import Engine, Verdict, alone, read_verdict
+from journeyman.serve.versions import fetch
+from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.records import ENGINES
+
+ON_LOOP_LIMIT_S = 0.002
+"""An answer that takes longer is computed in a thread: a hand-over costs about a tenth of that."""
+
+_log = logging.getLogger(__name__)
+
+
+class Loader:
+    """Of the versions of one service's model, in one replica."""
+
+    def __init__(self, arguments: Arguments, mlflow: Mlflow) -> None:
+        self._arguments = arguments
+        self._mlflow = mlflow
+        self.hardware = this_hardware()
+
+    def look(self, version: str) -> Version:
+        """The version's files, here and not loaded. Raises ModelError, UnreachableError, NotFoundError."""
+        return look(fetch(self._mlflow, self._arguments.model, version).folder)
+
+    def load(self, version: str, ordered: Engine | None, loaded: Loaded | None = None) -> Loaded:
+        """The version, warmed, computed by the engine that is ordered or, on this hardware, was the fastest.
+
+        What is loaded of it already is used again. Raises ModelError, UnreachableError, NotFoundError.
+        """
+        fetched = fetch(self._mlflow, self._arguments.model, version)
+        files = look(fetched.folder)
+        verdict = _verdict(fetched.tags.get(f"{ENGINES}.{self.hardware.key}"))
+        trouble = ""
+        model: ServedModel | None = None
+        have = loaded.model.runs if loaded else {}
+        if ordered is None and verdict is not None and verdict.plan is not None:
+            try:
+                model = load_model(files, self._arguments.allow_pickle, verdict.plan, have)
+                model.warm()
+            except ModelError as error:
+                # It was tried when the verdict was made, by another process.
+                trouble = f"stays with {files.safest}: {error.message}"
+                _log.warning("version %s %s", version, trouble)
+                model = None
+        if model is None:
+            plan = alone(ordered or files.safest)
+            model = load_model(files, self._arguments.allow_pickle, plan, have)
+        run_id = files.metadata.run_id or fetched.run_id
+        return Loaded(
+            version=version,
+            model=model,
+            on_loop_bytes=_on_loop_bytes(model),
+            joined_rows=verdict.joined_rows if verdict is not None and not trouble else 1,
+            headers={
+                "x-journeyman-model": self._arguments.model,
+                "x-journeyman-version": version,
+                "x-journeyman-run": run_id,
+            },
+            description=orjson.dumps(self._description(version, run_id, model)),
+            engine_trouble=trouble,
+        )
+
+    def _description(self, version: str, run_id: str, model: ServedModel) -> dict[str, Any]:
+        return {
+            "service": self._arguments.service,
+            "model": self._arguments.model,
+            "version": version,
+            "run": run_id,
+            "engine": str(model.plan),
+            "inputs": _fields(model.signature, "inputs"),
+            "outputs": _fields(model.signature, "outputs"),
+            "example": model.example,
+        }
+
+
+def check_signature(files: Version, wanted: Signature, version: str) -> None:
+    """Raises ModelError where a version with these files would break those who ask `version` now."""
+    if files.signature != wanted:
+        raise ModelError(
+            f"it takes {_told(files.signature)}, where version {version} takes {_told(wanted)};",
+            "deploy it as a service of its own",
+        )
+
+
+def _verdict(text: str | None) -> Verdict | None:
+    if text is None:
+        return None
+    try:
+        return read_verdict(text)
+    except ValueError as error:
+        _log.warning("a verdict on engines cannot be read: %s", error)
+        return None
+
+
+def _on_loop_bytes(model: ServedModel) -> float:
+    """Up to which size a body is answered within ON_LOOP_LIMIT_S, going by the version's own example.
+
+    Raises ModelError where the version fails on it.
+    """
+    model.warm()
+    if model.example is None:
+        return 0
+    seconds = min(_warm_s(model) for _ in range(3))
+    return len(orjson.dumps(model.example)) * ON_LOOP_LIMIT_S / seconds if seconds < ON_LOOP_LIMIT_S else 0
+
+
+def _warm_s(model: ServedModel) -> float:
+    began = time.perf_counter()
+    model.warm()
+    return time.perf_counter() - began
+
+
+def _fields(signature: Signature, side: str) -> list[dict[str, Any]]:
+    tensors = signature.inputs if side == "inputs" else signature.outputs
+    if side == "inputs" and signature.columns is not None:
+        columns: list[dict[str, Any]] = signature.columns.to_dict()
+        return columns
+    return [{"name": f.name, "dtype": str(f.dtype), "shape": list(f.shape)} for f in tensors]
+
+
+def _told(signature: Signature) -> str:
+    columns: Schema | None = signature.columns
+    if columns is not None:
+        return f"columns {columns}"
+    return ", ".join(f"{f.name} {f.dtype}{list(f.shape)}" for f in signature.inputs) or "anything"

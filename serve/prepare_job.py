@@ -1,0 +1,83 @@
+"""The prepare job: on the hardware of a service's replicas, off the path of traffic, it races the engines.
+
+A Ray job whose command line is the JSON of a `Preparation`; the verdict becomes a tag of the version.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import orjson
+import torch
+
+from journeyman.errors import JourneymanError, described
+from journeyman.serve.engines import Version
+from journeyman.serve.hardware import this_hardware
+from journeyman.serve.model import ModelError, ServedModel, load_model, look
+from journeyman.serve.preparation import Preparation
+from journeyman.serve.protocols.invocations import parse
+from journeyman.serve.race import race
+from journeyman.serve.verdict import Engine, Verdict, alone, write_verdict
+from journeyman.serve.versions import fetch
+from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.records import ENGINES, ONNX_TROUBLE
+
+
+def main() -> None:
+    preparation = Preparation.model_validate_json(sys.argv[1])
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    mlflow = Mlflow(preparation.mlflow_url, os.environ)
+    try:
+        verdict = prepare(preparation, mlflow)
+        tag = f"{ENGINES}.{preparation.hardware}"
+        mlflow.set_version_tag(preparation.model, preparation.version, tag, write_verdict(verdict))
+    except JourneymanError as error:
+        sys.exit(str(error))
+    finally:
+        mlflow.close()
+
+
+def prepare(preparation: Preparation, mlflow: Mlflow) -> Verdict:
+    """The verdict; one that tells why there can be none where the version itself is why.
+
+    Raises ModelError where this is not the hardware that it was asked for, UnreachableError, NotFoundError.
+    """
+    hardware = this_hardware()
+    if hardware.key != preparation.hardware:
+        raise ModelError(f"this is {hardware}, which is not what the replicas compute on")
+    fetched = fetch(mlflow, preparation.model, preparation.version)
+    files = look(fetched.folder)
+    loaded: dict[Engine, ServedModel] = {}
+    rejected = _do_not_apply(files, fetched.tags.get(ONNX_TROUBLE, ""))
+    try:
+        for engine in files.engines:
+            try:
+                loaded[engine] = load_model(files, preparation.allow_pickle, alone(engine))
+                loaded[engine].warm()
+            except ModelError as error:
+                if engine == files.safest:
+                    raise
+                loaded.pop(engine, None)
+                rejected[engine] = error.message
+        example = loaded[files.safest].example
+        if example is None:
+            raise ModelError("the version has no input example to race with")
+        invocation = parse(orjson.dumps(example), None, files.signature)
+        return race(loaded, rejected, invocation, hardware)
+    except JourneymanError as error:
+        return Verdict(hardware=str(hardware), times_us={}, rejected={}, failed=error.message)
+    except Exception as error:  # noqa: BLE001
+        # The model's own code runs here: anything can come out of it, and it would again.
+        return Verdict(hardware=str(hardware), times_us={}, rejected={}, failed=described(error))
+
+
+def _do_not_apply(files: Version, onnx_trouble: str) -> dict[Engine, str]:
+    """Of the engines that a person may expect, why they are not raced."""
+    if files.safest != Engine.TORCH_EXPORT or Engine.ONNXRUNTIME in files.engines:
+        return {}
+    return {Engine.ONNXRUNTIME: onnx_trouble or "the version was published without an ONNX form"}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""What control does about engines: knows which verdicts there are, and has prepare jobs make what lacks."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from journeyman.cluster.archive import Archive, package_uri
+from journeyman.cluster.ray_rest import Ray
+from journeyman.errors import NotFoundError, RefusedError
+from journeyman.serve.application import process_environment
+from journeyman.serve.preparation import Decision, Preparation, Snapshot, decide
+from journeyman.serve.spec import ServiceSpec
+from journeyman.serve.swap import Rollout
+from journeyman.serve.verdict import Verdict, write_verdict
+from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.records import ENGINES
+
+_ENTRYPOINT = ("nice", "-n", "19", "python", "-m", "journeyman.serve.prepare_job")
+"""What it imports computes for seconds, and the replicas beside it answer meanwhile."""
+_NODE_SHARE = 0.001
+"""Of the resource that Ray gives each node under its address: enough to be sent there."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A version on one kind of hardware, and a node that has it."""
+
+    spec: ServiceSpec
+    rollout: Rollout
+    hardware: str
+    node_ip: str
+
+
+class Preparer:
+    """Holds what it has read of the registry; one thread calls it."""
+
+    def __init__(self, mlflow: Mlflow, ray: Ray, package: Archive | None) -> None:
+        self._mlflow = mlflow
+        self._ray = ray
+        self._package = package
+        self._verdicts: dict[tuple[str, str], frozenset[str] | None] = {}
+        """Keys of hardware, by model and version; None for a version that is not registered any more."""
+
+    def verdicts(self, rollout: Rollout) -> str:
+        """The keys of those on the version that replicas begin with: another text when there is a new one."""
+        version = (rollout.model, rollout.target)
+        if version not in self._verdicts:
+            self._read(version)
+        return ",".join(sorted(self._verdicts[version] or ()))
+
+    def step(self, serving: Sequence[Serving]) -> None:
+        """Look for verdicts that have come, and have the next one made."""
+        for version in {(each.rollout.model, each.rollout.serving) for each in self._lacking(serving)}:
+            self._read(version)
+        lacking = {self._preparation(each): each for each in self._lacking(serving)}
+        if not lacking:
+            return
+        jobs = {id_: job.status for id_, job in self._ray.jobs().items()}
+        self._act(decide(Snapshot(lacking=tuple(lacking), jobs=jobs)), lacking)
+
+    def _act(self, decision: Decision, lacking: dict[Preparation, Serving]) -> None:
+        for submission_id, preparation in decision.give_up:
+            self._give_up(submission_id, preparation)
+        if decision.submit is None:
+            return
+        submission_id, preparation = decision.submit
+        serving = lacking[preparation]
+        environment: dict[str, object] = {"env_vars": process_environment(serving.spec)}
+        if self._package is not None:
+            self._ray.keep_package(self._package)
+            environment["py_modules"] = [package_uri(self._package.package)]
+        try:
+            self._ray.submit(
+                submission_id,
+                shlex.join((*_ENTRYPOINT, preparation.model_dump_json())),
+                environment,
+                {"journeyman_service": serving.spec.name},
+                # Its timings hold for that hardware. It takes no CPU from what could be placed.
+                node={f"node:{serving.node_ip}": _NODE_SHARE},
+                gpus=serving.spec.resources.gpus,
+            )
+        except RefusedError as error:
+            # The next turn tries again, or finds it submitted.
+            _log.warning("the engines of %s are not raced yet: %s", serving.spec.name, error.message)
+
+    def _give_up(self, submission_id: str, preparation: Preparation) -> None:
+        words = self._ray.job_output(submission_id).strip().splitlines()
+        failed = Verdict(
+            hardware=preparation.hardware,
+            times_us={},
+            rejected={},
+            failed=f"the prepare job {submission_id} failed: {words[-1] if words else 'no word of it'}"[:500],
+        )
+        tag = f"{ENGINES}.{preparation.hardware}"
+        try:
+            self._mlflow.set_version_tag(preparation.model, preparation.version, tag, write_verdict(failed))
+        except NotFoundError:
+            self._verdicts[preparation.model, preparation.version] = None
+
+    def _lacking(self, serving: Sequence[Serving]) -> list[Serving]:
+        found = []
+        for each in serving:
+            known = self._verdicts.get((each.rollout.model, each.rollout.serving), frozenset())
+            if known is not None and each.hardware not in known:
+                found.append(each)
+        return found
+
+    def _preparation(self, serving: Serving) -> Preparation:
+        return Preparation(
+            mlflow_url=self._mlflow.url,
+            model=serving.rollout.model,
+            version=serving.rollout.serving,
+            hardware=serving.hardware,
+            allow_pickle=serving.spec.allow_pickle,
+        )
+
+    def _read(self, version: tuple[str, str]) -> None:
+        try:
+            tags = self._mlflow.model_version(*version).get("tags", ())
+        except (NotFoundError, RefusedError):
+            # Deleted: nothing can be stored with it any more.
+            self._verdicts.setdefault(version, None)
+            return
+        keys = {tag["key"] for tag in tags}
+        found = {key.removeprefix(f"{ENGINES}.") for key in keys if key.startswith(f"{ENGINES}.")}
+        self._verdicts[version] = frozenset(found)

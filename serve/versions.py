@@ -1,0 +1,87 @@
+"""The files of registered versions on this node: fetched once, kept, and found again without MLflow."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.exceptions import MlflowException
+
+from journeyman.cluster.settings import home_folder
+from journeyman.errors import NotFoundError, UnreachableError, described
+from journeyman.serve.model import ModelError
+from journeyman.tracking.mlflow_rest import Mlflow
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A version's files here, and what the registry says of it."""
+
+    folder: Path
+    run_id: str
+    """That it was registered for; empty where that is not known."""
+    tags: Mapping[str, str]
+
+
+def fetch(mlflow: Mlflow, name: str, version: str) -> Fetched:
+    """The version's files, from this node's cache where it has them.
+
+    A model that was deleted and made anew counts its versions from 1 again: the time of creation tells them
+    apart. Where MLflow is away or has it no more, the files that were fetched last are used, and nothing else
+    is known. Raises ModelError, and UnreachableError and NotFoundError where there are none.
+    """
+    folder = _cache(mlflow.url) / name
+    try:
+        body = mlflow.model_version(name, version)
+    except (UnreachableError, NotFoundError):
+        cached = sorted(folder.glob(f"{version}-*"))
+        if not cached:
+            raise
+        return Fetched(cached[-1], "", {})
+    folder = download_version(mlflow.url, name, version, folder / f"{version}-{body['creation_timestamp']}")
+    tags = {tag["key"]: tag["value"] for tag in body.get("tags", ())}
+    return Fetched(folder, str(body.get("run_id") or ""), tags)
+
+
+def download_version(mlflow_url: str, name: str, version: str, folder: Path) -> Path:
+    """The files of a version in `folder`, from MLflow unless they are there already: versions do not change.
+
+    Whole or not there: several processes may ask for the same folder at once. Raises ModelError.
+    """
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent)
+    try:
+        # `models:/` addresses are looked up at the process's own MLflow, whatever address is passed along.
+        client = MlflowClient(tracking_uri=mlflow_url, registry_uri=mlflow_url)
+        source = client.get_model_version_download_uri(name, version)
+        downloaded = download_artifacts(artifact_uri=source, dst_path=partial, tracking_uri=mlflow_url)
+        os.rename(downloaded, folder)
+    except MlflowException as error:
+        raise ModelError(
+            f"version {version} of model '{name}' cannot be downloaded: {described(error)}",
+            f"Look at the version's files on MLflow's page: {mlflow_url}.",
+        ) from error
+    except OSError:
+        # Another process was faster, and its folder holds the same version.
+        if not folder.exists():
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _cache(mlflow_url: str) -> Path:
+    if os.environ.get("JOURNEYMAN_HOME"):
+        root = home_folder(os.environ)
+    else:
+        root = Path(tempfile.gettempdir()) / f"journeyman-{os.getuid()}"
+    return root / "models" / hashlib.sha256(mlflow_url.encode()).hexdigest()[:12]

@@ -1,0 +1,85 @@
+"""A service finds its fastest engine while it answers, and takes another when told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from journeyman.client import Client, Service
+from journeyman.cluster.settings import Settings
+from journeyman.errors import UsageError
+from journeyman.serve.verdict import BATCH_SIZES
+
+from .conftest import registered
+
+NAME = "raced"
+LIMIT_S = 120.0
+CLI = Path(sys.executable).with_name("journeyman")
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow's and torch's own, while they export.
+def test_service_takes_the_engine_that_won_and_the_one_it_is_told_without_losing_a_request(
+    stack: Settings, asked: Callable[[str], AbstractContextManager[list[tuple[int, str]]]], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(4, 64), torch.nn.ReLU(), torch.nn.Linear(64, 3))
+    registered(stack.mlflow_url, NAME, module, torch.rand(2, 4), tmp_path / "model", "champion")
+    spec = tmp_path / "service.yaml"
+    spec.write_text(f"kind: service\nname: {NAME}\nmodel: models:/{NAME}@champion\n")
+    with closing(Client(stack)) as client:
+
+        def eventually(wanted: Callable[[Service], bool]) -> Service:
+            deadline = time.monotonic() + LIMIT_S
+            while not wanted(service := client.service(NAME)):
+                assert time.monotonic() < deadline, service
+                time.sleep(0.2)
+            return service
+
+        client.deploy(spec)
+        service = eventually(lambda seen: seen.phase == "healthy")
+        with asked(service.url) as answers:
+            eventually(lambda seen: bool(client.verdicts(seen)))
+            [verdict] = client.verdicts(service)
+            assert verdict.batch_sizes == BATCH_SIZES
+            assert list(verdict.times_us) == ["torch.export", "onnxruntime"]
+            assert verdict.plan is not None
+            eventually(lambda seen: seen.engines == [str(verdict.plan)])
+
+            shown = subprocess.run([CLI, "service", NAME], capture_output=True, text=True, check=True).stdout
+            assert "µs a call" in shown
+            assert "onnxruntime" in shown
+            told = json.loads(subprocess.check_output([CLI, "service", NAME, "--json"]))
+            assert told["verdicts"][0]["winners"] == list(verdict.winners)
+
+            for engine in ("torch.export", "onnxruntime"):
+                client.deploy(spec, [f"engine={engine}"])
+                eventually(lambda seen, engine=engine: seen.engines == [engine])  # type: ignore[misc]
+            client.deploy(spec, ["engine=pyfunc"])
+            kept = eventually(lambda seen: bool(seen.engine_troubles))
+            assert kept.engines == ["onnxruntime"]
+            assert "stays with onnxruntime" in client.service(NAME).engine_troubles[0]
+            eventually(lambda seen: "stays with onnxruntime" in seen.reason)
+            client.deploy(spec)
+            eventually(lambda seen: not seen.engine_troubles and seen.engines == [str(verdict.plan)])
+        assert {status for status, _ in answers} == {200}
+
+        exported = client.export(f"models:/{NAME}@champion", tmp_path / "out")
+        session = onnxruntime.InferenceSession(str(exported.paths[0]), providers=["CPUExecutionProvider"])
+        rows = torch.rand(5, 4)
+        with torch.no_grad():
+            expected = module(rows).numpy()
+        np.testing.assert_allclose(session.run(None, {"input": rows.numpy()})[0], expected, rtol=1e-4)
+        with pytest.raises(UsageError, match="exists already"):
+            client.export(f"models:/{NAME}/1", tmp_path / "out")
+        client.export(f"models:/{NAME}/1", tmp_path / "out", replace=True)
+        client.undeploy(NAME)

@@ -1,0 +1,87 @@
+"""What a race of engines decides: who computes how many rows, and whether requests are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from journeyman.serve.verdict import (
+    WORTH,
+    Engine,
+    Plan,
+    Verdict,
+    alone,
+    judge,
+    read_verdict,
+    write_verdict,
+)
+
+SIZES = (1, 4, 16, 64)
+SAFEST, OTHER, THIRD = Engine.TORCH_EXPORT, Engine.ONNXRUNTIME, Engine.PYFUNC
+
+
+def judged(times_us: Mapping[Engine, Sequence[float]], independent: bool = True) -> Verdict:
+    return judge("a machine", 1.0, SIZES, times_us, {}, rows_are_independent=independent)
+
+
+def test_fastest_engine_wins_and_a_win_below_a_tenth_does_not_count() -> None:
+    assert judged({SAFEST: (100, 200, 400, 800), OTHER: (50, 90, 300, 700)}).winners == (OTHER,) * 4
+    assert judged({SAFEST: (100, 200, 400, 800), OTHER: (91, 182, 364, 728)}).winners == (SAFEST,) * 4
+
+
+def test_engines_share_the_batch_sizes_where_none_is_good_for_all() -> None:
+    verdict = judged({SAFEST: (100, 200, 400, 800), OTHER: (50, 90, 800, 1600)})
+    assert verdict.winners == (OTHER, OTHER, SAFEST, SAFEST)
+    plan = verdict.plan
+    assert plan is not None
+    assert [plan.engine_for(rows) for rows in (1, 2, 4, 5, 64, 1000)] == [OTHER, OTHER, OTHER, *[SAFEST] * 3]
+    assert (plan.engines, str(plan)) == ((OTHER, SAFEST), "onnxruntime, torch.export")
+
+
+def test_one_engine_is_kept_where_a_second_would_bring_less_than_a_tenth() -> None:
+    # OTHER is the best at three sizes; THIRD is within a tenth of the best at all of them.
+    times = {SAFEST: (100, 200, 400, 800), OTHER: (50, 90, 200, 430), THIRD: (52, 95, 205, 400)}
+    assert judged(times).winners == (OTHER,) * 4 or judged(times).winners == (THIRD,) * 4
+
+
+def test_requests_are_joined_only_where_each_row_gains_more_than_its_hand_over() -> None:
+    # 1,000 µs a row alone, 500 in sixteens, and little more in sixty-fours.
+    assert judged({SAFEST: (1000, 3200, 8000, 30_000)}).joined_rows == 16
+    # Half of next to nothing is not worth the way to another thread.
+    assert judged({SAFEST: (20, 40, 80, 200)}).joined_rows == 1
+    assert judged({SAFEST: (1000, 3200, 8000, 30_000)}, independent=False).joined_rows == 1
+
+
+times = st.floats(1, 1e6)
+
+
+@given(st.lists(st.tuples(times, times, times), min_size=len(SIZES), max_size=len(SIZES)))
+def test_no_engine_is_chosen_that_another_beats_by_a_tenth(by_size: list[tuple[float, ...]]) -> None:
+    columns = list(zip(*by_size, strict=True))
+    verdict = judged(dict(zip((SAFEST, OTHER, THIRD), columns, strict=True)))
+    for index, winner in enumerate(verdict.winners):
+        taken = verdict.times_us[winner][index]
+        # Stored rounded to a tenth of a microsecond.
+        assert taken * WORTH <= min(each[index] for each in verdict.times_us.values()) + 0.1
+    assert 1 <= verdict.joined_rows <= max(SIZES)
+    assert read_verdict(write_verdict(verdict)) == verdict
+
+
+def test_verdict_without_a_race_plans_nothing() -> None:
+    failed = Verdict(hardware="a machine", times_us={}, rejected={}, failed="no example")
+    assert (failed.plan, failed.joined_rows) == (None, 1)
+    assert read_verdict(write_verdict(failed)) == failed
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"winners": ["steam"]}', "null"])
+def test_what_is_no_verdict_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        read_verdict(text)
+
+
+def test_ordered_engine_computes_any_number_of_rows() -> None:
+    assert alone(OTHER) == Plan(((1, OTHER),))
+    assert {alone(OTHER).engine_for(rows) for rows in (1, 7, 10_000)} == {OTHER}
