@@ -42,8 +42,8 @@ from models import SHAPES, build  # noqa: E402
 ENVIRONMENTS = ROOT / "benchmarks" / ".peers"
 REQUIREMENTS = {
     "mlserver": ("mlserver==1.7.1",),
-    "litserve": ("litserve==0.2.17",),
-    "bentoml": ("bentoml==1.4.39",),
+    "litserve": ("litserve==0.2.19",),
+    "bentoml": ("bentoml==1.4.40",),
 }
 CONNECTIONS = (1, 16, 64)
 ROUNDS = 3

@@ -114,6 +114,10 @@ def serve_url(ports: Mapping[str, int]) -> str:
     return f"http://127.0.0.1:{ports['serve']}"
 
 
+def grpc_address(ports: Mapping[str, int]) -> str:
+    return f"127.0.0.1:{ports['serve_grpc']}"
+
+
 def stack_parts(
     *, home: Path, stack: str, ports: Mapping[str, int], machine: Machine, environ: Mapping[str, str]
 ) -> dict[str, Part]:

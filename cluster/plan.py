@@ -15,7 +15,14 @@ from pathlib import Path
 
 import orjson
 
-from journeyman.cluster.parts import DEFAULT_PORTS, Machine, mlflow_url, ray_url, serve_url
+from journeyman.cluster.parts import (
+    DEFAULT_PORTS,
+    Machine,
+    grpc_address,
+    mlflow_url,
+    ray_url,
+    serve_url,
+)
 from journeyman.cluster.ports import choose_ports
 from journeyman.cluster.settings import endpoints_file, read_endpoints
 
@@ -62,6 +69,11 @@ class Plan:
     def serve_url(self) -> str:
         return self.target.serve_url if self.target else serve_url(self.ports)
 
+    @property
+    def grpc_address(self) -> str | None:
+        """Serve's proxies import what it takes, which they cannot where Journeyman came after them."""
+        return None if self.target else grpc_address(self.ports)
+
 
 def read_plan(home: Path) -> Plan | None:
     """The plan of the stack there is or was last; None where there never was one."""
@@ -92,6 +104,7 @@ def write_plan(home: Path, plan: Plan, *, running: bool) -> None:
             "mlflow_url": plan.mlflow_url,
             "ray_url": plan.ray_url,
             "serve_url": plan.serve_url,
+            "grpc_address": plan.grpc_address,
             "notes": plan.notes,
         }
     if plan.target is not None:

@@ -39,6 +39,8 @@ class Settings:
     ray_token: str | None = field(repr=False)
     serve_url: str
     """Where services answer: `<serve_url>/<name>`."""
+    grpc_address: str | None
+    """Where services answer gRPC; None where their cluster was started without it."""
     storage: str | None
     """Where checkpoints go unless a spec says; None where every spec must."""
     growth: tuple[Growth, ...] = ()
@@ -129,6 +131,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         ray_url=ray_url,
         ray_token=read_token(environ, home),
         serve_url=written.get("serve_url") or serve_address(ray_url),
+        grpc_address=written.get("grpc_address"),
         storage=written.get("storage") if attached else str(home / "runs"),
         growth=tuple(Growth(total=g["total"], nodes=g["nodes"]) for g in written.get("growth", [])),
     )

@@ -14,14 +14,14 @@ import platform
 import sys
 import uuid
 from dataclasses import asdict, replace
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import requires
 from typing import Any
 
 import ray
-from packaging.requirements import Requirement
 from pyarrow.fs import FileSelector, FileSystem, LocalFileSystem
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from journeyman.cluster.requirements import installed_version, unmet
 from journeyman.errors import JourneymanError
 from journeyman.jobs.proof import MARK, SERVE_FLAGS, Node
 from journeyman.tracking.mlflow_rest import Mlflow
@@ -35,8 +35,8 @@ def look(mlflow_url: str, storage: str, folder: str) -> Node:
     return Node(
         name=name,
         python=platform.python_version(),
-        packages={package: found for package in _TOLD if (found := _version(package))},
-        unmet=_unmet(),
+        packages={package: found for package in _TOLD if (found := installed_version(package))},
+        unmet=unmet(requires("journeyman") or ()),
         mlflow_trouble=_mlflow_trouble(mlflow_url),
         storage_trouble=_storage_trouble(storage, folder, name),
         unseen=(),
@@ -80,27 +80,6 @@ def _mlflow_trouble(url: str) -> str:
     finally:
         mlflow.close()
     return ""
-
-
-def _unmet() -> list[str]:
-    unmet = []
-    for text in requires("journeyman") or ():
-        requirement = Requirement(text)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        there = _version(requirement.name)
-        if there is None:
-            unmet.append(f"{requirement.name}{requirement.specifier}")
-        elif not requirement.specifier.contains(there, prereleases=True):
-            unmet.append(f"{requirement.name}{requirement.specifier} ({there} is there)")
-    return unmet
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _everywhere(function: Any, *arguments: str) -> list[Any]:

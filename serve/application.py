@@ -21,6 +21,9 @@ from journeyman.serve.swap import Rollout
 DEPLOYMENT = "model"
 GENERATION = "JOURNEYMAN_GENERATION"
 """In a replica's environment: which of a service's generations of replicas it belongs to."""
+GRPC_SERVICE = (
+    "journeyman.serve.protocols.open_inference_rpc_pb2_grpc.add_GRPCInferenceServiceServicer_to_server"
+)
 IMPORT_PATH = "journeyman.serve.deployment:build"
 
 _DEFAULT_PORT = 8000
@@ -90,15 +93,22 @@ def process_environment(spec: ServiceSpec) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(max(1, int(spec.resources.cpus))), **spec.env}
 
 
-def serve_config(applications: Sequence[Mapping[str, Any]], serve_url: str) -> dict[str, Any]:
+def serve_config(
+    applications: Sequence[Mapping[str, Any]], serve_url: str, grpc_address: str | None
+) -> dict[str, Any]:
     """The whole config. Serve deletes every application that is not in it."""
     address = urlsplit(serve_url)
     host = "127.0.0.1" if address.hostname in _LOOPBACK else "0.0.0.0"
     return {
         "proxy_location": "EveryNode",
         "http_options": {"host": host, "port": address.port or _DEFAULT_PORT},
+        **({"grpc_options": _grpc(grpc_address)} if grpc_address else {}),
         "applications": sorted(applications, key=lambda application: str(application["name"])),
     }
+
+
+def _grpc(address: str) -> dict[str, Any]:
+    return {"port": urlsplit(f"//{address}").port, "grpc_servicer_functions": [GRPC_SERVICE]}
 
 
 def _user_config(spec: ServiceSpec, rollout: Rollout, verdicts: str) -> dict[str, Any]:

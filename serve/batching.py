@@ -28,6 +28,7 @@ class _Waiting:
     model: ServedModel
     joined_rows: int
     read: Read
+    computed: Callable[[int], None]
     answer: asyncio.Future[Any]
 
 
@@ -40,11 +41,16 @@ class Batcher:
         self._waiting: deque[_Waiting] = deque()
         self._busy = False
 
-    def answer(self, model: ServedModel, joined_rows: int, read: Read) -> asyncio.Future[Any]:
-        """The answer, or what reading, computing or writing it raised. One that is cancelled is not begun."""
+    def answer(
+        self, model: ServedModel, joined_rows: int, read: Read, computed: Callable[[int], None]
+    ) -> asyncio.Future[Any]:
+        """The answer, or what reading, computing or writing it raised. One that is cancelled is not begun.
+
+        `computed` is told, in the thread that computes, how many rows went into the model at once.
+        """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append(_Waiting(model, joined_rows, read, answer))
+        self._waiting.append(_Waiting(model, joined_rows, read, computed, answer))
         if not self._busy:
             self._begin(loop)
         return answer
@@ -54,8 +60,9 @@ class Batcher:
         self._busy = bool(batch)
         if batch:
             reads = [waiting.read for waiting in batch]
-            computed = self._executor.submit(compute, batch[0].model, reads, batch[0].joined_rows)
-            computed.add_done_callback(
+            first = batch[0]
+            answers = self._executor.submit(compute, first.model, reads, first.joined_rows, first.computed)
+            answers.add_done_callback(
                 lambda done: loop.call_soon_threadsafe(self._deliver, loop, batch, done.result())
             )
 
@@ -85,7 +92,9 @@ class Batcher:
                 waiting.answer.set_result(answer)
 
 
-def compute(model: ServedModel, reads: Sequence[Read], joined_rows: int) -> list[Any]:
+def compute(
+    model: ServedModel, reads: Sequence[Read], joined_rows: int, computed: Callable[[int], None]
+) -> list[Any]:
     """An answer for each read, or the exception that it is answered with."""
     answers: list[Any] = [None] * len(reads)
     groups: dict[Any, list[tuple[int, Invocation, Render]]] = {}
@@ -100,7 +109,7 @@ def compute(model: ServedModel, reads: Sequence[Read], joined_rows: int) -> list
         groups.setdefault(index if kind is None else kind, []).append((index, invocation, render))
     for group in groups.values():
         for batch in _batches(group, joined_rows):
-            for (index, _, _), answer in zip(batch, _computed(model, batch), strict=True):
+            for (index, _, _), answer in zip(batch, _computed(model, batch, computed), strict=True):
                 answers[index] = answer
     return answers
 
@@ -120,17 +129,25 @@ def _batches(
     return batches
 
 
-def _computed(model: ServedModel, batch: list[tuple[int, Invocation, Render]]) -> list[Any]:
+def _computed(
+    model: ServedModel, batch: list[tuple[int, Invocation, Render]], computed: Callable[[int], None]
+) -> list[Any]:
+    counts = [rows_of(invocation.inputs) or 1 for _, invocation, _ in batch]
     if len(batch) > 1:
         try:
             outputs = model.predict(join([invocation.inputs for _, invocation, _ in batch]))
-            apart = split(outputs, [rows_of(invocation.inputs) or 0 for _, invocation, _ in batch])
+            apart = split(outputs, counts)
         except Exception:  # noqa: BLE001
             # One of them may be why: alone, the others are answered.
             apart = None
         if apart is not None:
+            computed(sum(counts))
             return [_rendered(render, outputs) for (_, _, render), outputs in zip(batch, apart, strict=True)]
-    return [_alone(model, invocation, render) for _, invocation, render in batch]
+    answers = []
+    for (_, invocation, render), count in zip(batch, counts, strict=True):
+        answers.append(_alone(model, invocation, render))
+        computed(count)
+    return answers
 
 
 def _alone(model: ServedModel, invocation: Invocation, render: Render) -> Any:

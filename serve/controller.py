@@ -246,7 +246,9 @@ class ServiceController:
         lost = wanted.keys() - applications.keys()
         left = {name for name in ended & applications.keys() if applications[name].status != "DELETING"}
         if wanted != self._sent or lost or left:
-            config = serve_config(list(wanted.values()), self._settings.serve_url)
+            config = serve_config(
+                list(wanted.values()), self._settings.serve_url, self._settings.grpc_address
+            )
             self._sending = self._sender.submit(self._send, config)
             self._sent = wanted
 

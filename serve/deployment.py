@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 from ray import serve
+from ray.serve.grpc_util import RayServegRPCContext
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -63,3 +64,27 @@ class Deployment:
     async def __call__(self, request: Request) -> Response:
         assert self._replica is not None, "Serve routes nothing to a replica before reconfigure() returned"
         return await self._replica.answer(request)
+
+    # The calls of gRPC, under the names that Serve looks for; responses are their protocol's messages.
+
+    async def ServerLive(self, request: Any, grpc_context: RayServegRPCContext) -> Any:
+        return await self._call("ServerLive", request, grpc_context)
+
+    async def ServerReady(self, request: Any, grpc_context: RayServegRPCContext) -> Any:
+        return await self._call("ServerReady", request, grpc_context)
+
+    async def ServerMetadata(self, request: Any, grpc_context: RayServegRPCContext) -> Any:
+        return await self._call("ServerMetadata", request, grpc_context)
+
+    async def ModelReady(self, request: Any, grpc_context: RayServegRPCContext) -> Any:
+        return await self._call("ModelReady", request, grpc_context)
+
+    async def ModelMetadata(self, request: Any, grpc_context: RayServegRPCContext) -> Any:
+        return await self._call("ModelMetadata", request, grpc_context)
+
+    async def ModelInfer(self, request: Any, grpc_context: RayServegRPCContext) -> Any:
+        return await self._call("ModelInfer", request, grpc_context)
+
+    async def _call(self, method: str, request: Any, context: RayServegRPCContext) -> Any:
+        assert self._replica is not None, "Serve routes nothing to a replica before reconfigure() returned"
+        return await self._replica.call(method, request, context)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,11 +18,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from journeyman.serve.batching import Batcher, Read
+from journeyman.serve.metrics import Metrics
 from journeyman.serve.model import ServedModel
 from journeyman.serve.protocols import invocations, open_inference, openapi
 from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError
 from journeyman.serve.protocols.invocation import Invocation
-from journeyman.serve.protocols.open_inference import JSON_SIZE_HEADER, Route
+from journeyman.serve.protocols.open_inference import JSON_SIZE_HEADER
 from journeyman.serve.signature import Signature
 from journeyman.serve.spec import Limits
 from journeyman.version import VERSION
@@ -54,12 +56,19 @@ class Endpoint:
         self._service = service
         self._model = model
         self.limits = Limits()
+        self.metrics = Metrics(service, model)
         self._batcher = Batcher()
         self._waiting = 0
         """Requests whose answer is computed, or waits for that."""
 
     async def answer(self, request: Request, loaded: Loaded) -> Response:
         """Whatever comes: what is refused or fails is answered too."""
+        began = time.perf_counter()
+        response = await self._answer_or_refuse(request, loaded)
+        self.metrics.answered(loaded.version, response.status_code, time.perf_counter() - began)
+        return response
+
+    async def _answer_or_refuse(self, request: Request, loaded: Loaded) -> Response:
         path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).rstrip("/")
         open_path = path.removeprefix("/v2") if path == "/v2" or path.startswith("/v2/") else None
         try:
@@ -68,15 +77,19 @@ class Endpoint:
             return await self._answer_scoring(request, path, loaded)
         except RequestError as error:
             refusal = error
-        except Exception:  # noqa: BLE001
-            # The model's own code runs here: anything can come out of it, and none of it is the caller's.
-            _log.exception("version %s of %s failed on a request", loaded.version, self._model)
-            refusal = RequestError(
-                "The model failed on this request; its log says how.", status=500, error_code=INTERNAL_ERROR
-            )
+        except Exception as error:  # noqa: BLE001
+            # The model's own code runs here: anything can come out of it.
+            refusal = self.failure(error, loaded)
         protocol = invocations if open_path is None else open_inference
         headers = {**loaded.headers, **refusal.headers}
         return Response(protocol.render_error(refusal), refusal.status, headers, _JSON)
+
+    def failure(self, error: Exception, loaded: Loaded) -> RequestError:
+        """For what the model raised on a request, none of which is the caller's; the log has it."""
+        _log.error("version %s of %s failed on a request", loaded.version, self._model, exc_info=error)
+        return RequestError(
+            "The model failed on this request; its log says how.", status=500, error_code=INTERNAL_ERROR
+        )
 
     async def _answer_scoring(self, request: Request, path: str, loaded: Loaded) -> Response:
         post = path == "/invocations"
@@ -89,7 +102,7 @@ class Endpoint:
             body = await _body(request, self.limits.body)
             content_type = request.headers.get("content-type")
             read = partial(_read_invocation, loaded.model.signature, body, content_type)
-            answer = await self._answered(loaded, len(body), read)
+            answer = await self.computed(loaded, len(body), read)
             return Response(answer, 200, loaded.headers, _JSON)
         if path in ("/openapi.json", "/docs"):
             return await self._described(path == "/docs", loaded)
@@ -122,11 +135,11 @@ class Endpoint:
             server = open_inference.server_metadata(VERSION)
             told = open_inference.readiness(route) if route.verb else server
             return Response(told, 200, loaded.headers, _JSON)
-        self._check_model(route, loaded)
+        self.check_model(name, route.version, loaded)
         if route.verb == "infer":
             body = await _body(request, self.limits.body)
             infer = partial(_read_infer, loaded, name, body, request.headers.get(JSON_SIZE_HEADER))
-            answer, size = await self._answered(loaded, len(body), infer)
+            answer, size = await self.computed(loaded, len(body), infer)
             if size is None:
                 return Response(answer, 200, loaded.headers, _JSON)
             return Response(answer, 200, {**loaded.headers, JSON_SIZE_HEADER: str(size)}, _OCTETS)
@@ -136,18 +149,18 @@ class Endpoint:
         metadata = open_inference.model_metadata(name, loaded.version, model.platform, model.signature)
         return Response(metadata, 200, loaded.headers, _JSON)
 
-    def _check_model(self, route: Route, loaded: Loaded) -> None:
+    def check_model(self, model: str, version: str | None, loaded: Loaded) -> None:
         """Raises RequestError, 404, where another model or version is asked than the one that serves."""
-        if route.model not in (self._service, self._model):
+        if model not in (self._service, self._model):
             message = f"This service is '{self._service}', with model '{self._model}'."
-        elif route.version not in (None, loaded.version):
+        elif version not in (None, loaded.version):
             message = f"This service answers with version {loaded.version}."
         else:
             return
         raise RequestError(message, status=404, error_code="RESOURCE_DOES_NOT_EXIST")
 
-    async def _answered(self, loaded: Loaded, size_bytes: int, read: Read) -> Any:
-        """On the event loop where a body of this size takes no time, else in the thread for it.
+    async def computed(self, loaded: Loaded, size_bytes: int, read: Read) -> Any:
+        """The answer to what is read, on the event loop where such a body takes no time, else in a thread.
 
         Raises RequestError: 503 where too many wait for the thread, 504 where it takes too long.
         """
@@ -163,7 +176,9 @@ class Endpoint:
                 headers={"retry-after": "1"},
             )
         self._waiting += 1
-        answer = self._batcher.answer(loaded.model, loaded.joined_rows, read)
+        self.metrics.waiting(self._waiting)
+        computed = partial(self.metrics.computed, loaded.version, str(loaded.model.plan))
+        answer = self._batcher.answer(loaded.model, loaded.joined_rows, read, computed)
         try:
             await asyncio.wait((answer,), timeout=limits.time)
             if not answer.done():
@@ -177,6 +192,7 @@ class Endpoint:
             # What nobody waits for any more is not begun; what has begun cannot be stopped.
             answer.cancel()
             self._waiting -= 1
+            self.metrics.waiting(self._waiting)
 
 
 def _read_invocation(
@@ -215,14 +231,19 @@ async def _body(request: Request, limit_bytes: int) -> bytes:
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > limit_bytes:
-            raise RequestError(
-                f"The body is larger than {_size(limit_bytes)}. Send it in several requests.",
-                status=413,
-                error_code="REQUEST_TOO_LARGE",
-            )
+        check_size(size, limit_bytes)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def check_size(size_bytes: int, limit_bytes: int) -> None:
+    """Raises RequestError, 413."""
+    if size_bytes > limit_bytes:
+        raise RequestError(
+            f"The body is larger than {_size(limit_bytes)}. Send it in several requests.",
+            status=413,
+            error_code="REQUEST_TOO_LARGE",
+        )
 
 
 def _size(count: int) -> str:

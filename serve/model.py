@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION
 
+from journeyman.cluster.requirements import unmet
 from journeyman.errors import JourneymanError, described
 from journeyman.serve.engines import Outputs, Run, Version, load_engine, look_at
 from journeyman.serve.protocols.errors import RequestError
@@ -151,7 +152,7 @@ def load_model(
     except ImportError as error:
         raise ModelError(
             f"the version needs a package that is not installed here: {described(error)}",
-            "Add what the version's requirements.txt lists to the service's `requirements`.",
+            _what_to_install(version),
         ) from error
     except Exception as error:
         # Loaders of all flavors run here, and with allow_pickle the model's own code.
@@ -162,8 +163,7 @@ def load_model(
                 "without pickle: PyTorch as pt2, others as ONNX.",
             ) from error
         raise ModelError(
-            f"the version cannot be loaded: {described(error)}",
-            "Compare the version's requirements.txt with what is installed here.",
+            f"the version cannot be loaded: {described(error)}", _what_to_install(version)
         ) from error
     return ServedModel(
         files=version,
@@ -171,6 +171,16 @@ def load_model(
         plan=plan,
         runs=runs,
         run=_planned(plan, runs),
+    )
+
+
+def _what_to_install(version: Version) -> str:
+    path = version.folder / "requirements.txt"
+    lacking = unmet(path.read_text().splitlines()) if path.is_file() else []
+    if not lacking:
+        return "Try it where it was logged: mlflow.pyfunc.load_model(…)."
+    return (
+        f"Of its requirements these are not met where replicas run; install them there: {', '.join(lacking)}."
     )
 
 

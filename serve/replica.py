@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import torch
 from ray import serve
+from ray.serve.grpc_util import RayServegRPCContext
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -29,6 +30,7 @@ from journeyman.serve.deployment import Arguments
 from journeyman.serve.endpoint import Endpoint, Loaded
 from journeyman.serve.loader import Loader, check_signature
 from journeyman.serve.model import check_memory, why_new_replicas
+from journeyman.serve.rpc_endpoint import RpcEndpoint
 from journeyman.serve.spec import Limits
 from journeyman.serve.swap import FAILED, NEW_REPLICAS, READY, Report, write_report
 from journeyman.serve.verdict import Engine
@@ -71,6 +73,7 @@ class Replica:
         sys.setswitchinterval(SWITCH_S)
         self._loader = Loader(arguments, self._mlflow)
         self._endpoint = Endpoint(arguments.service, arguments.model)
+        self._rpc = RpcEndpoint(self._endpoint, arguments.service, arguments.model)
         self._target: Target | None = None
         self._loaded: Loaded | None = None
         self._candidate: Loaded | None = None
@@ -112,6 +115,11 @@ class Replica:
         assert loaded is not None, "Serve routes nothing to a replica before reconfigure() returned"
         return await self._endpoint.answer(request, loaded)
 
+    async def call(self, method: str, request: Any, context: RayServegRPCContext) -> Any:
+        loaded = self._loaded
+        assert loaded is not None, "Serve routes nothing to a replica before reconfigure() returned"
+        return await self._rpc.call(method, request, context, loaded)
+
     # -- versions ------------------------------------------------------------------------------------
 
     def _keep_up(self) -> None:
@@ -125,6 +133,9 @@ class Replica:
             if target is not reached:
                 self._reach(target, reached)
                 reached = target
+            answers = self._loaded
+            assert answers is not None, "loaded before the thread starts"
+            self._endpoint.metrics.serving(answers.version, str(answers.model.plan))
             report = write_report(self._report(target))
             if report == told or self._tell(report):
                 told = report

@@ -93,6 +93,7 @@ def settings(mlflow: Mlflow, tmp_path: Path) -> Settings:
         ray_url="http://127.0.0.1:9",
         ray_token=None,
         serve_url="",
+        grpc_address=None,
         storage=str(tmp_path / "runs"),
     )
 

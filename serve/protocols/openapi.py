@@ -11,8 +11,8 @@ import orjson
 from mlflow.types import DataType, ParamSchema, Schema
 from swagger_ui_bundle import swagger_ui_path
 
+from journeyman.serve.protocols.inference_tensors import DATATYPES, datatype_of
 from journeyman.serve.protocols.invocations import parse
-from journeyman.serve.protocols.open_inference import DATATYPES, datatype_of
 from journeyman.serve.signature import Field, Signature
 
 _JSON = "application/json"

@@ -108,6 +108,8 @@ class Service:
     running_replicas: int
     """Those that have said what they have loaded."""
     url: str
+    grpc_address: str | None
+    """Of the cluster's services; None where it was started without gRPC."""
     page_url: str
     since_ms: int
     metrics: Mapping[str, float]
@@ -517,6 +519,7 @@ class Client:
             replicas=str(spec.get("replicas", "1")),
             running_replicas=len(reports),
             url=run.tags.get(records.URL) or f"{self.settings.serve_url}/{run.name}",
+            grpc_address=self.settings.grpc_address,
             page_url=self._page(run),
             since_ms=run.start_ms,
             metrics=run.metrics,

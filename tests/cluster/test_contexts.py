@@ -25,7 +25,7 @@ HEAD = Target(
     storage="s3://bucket/runs",
     stack="stack-1",
 )
-PORTS = {"mlflow": 5000, "ray_dashboard": 8265, "serve": 8000}
+PORTS = {"mlflow": 5000, "ray_dashboard": 8265, "serve": 8000, "serve_grpc": 9000}
 
 
 @pytest.fixture

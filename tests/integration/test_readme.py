@@ -66,9 +66,11 @@ def test_commands_of_the_readme_work_as_they_stand(folder: Path) -> None:
     ask = "import json, sys; print(json.load(sys.stdin)['url'])"
     url = f'$(journeyman service digits --json | python -c "{ask}")'
     script = script.replace("http://127.0.0.1:8000/digits", url)
+    grpc = url.replace("['url']", "['grpc_address']")
+    script = script.replace('"127.0.0.1:9000"', "os.environ['GRPC']")
     # Within a program nothing is put in for it.
     script = script.replace('"127.0.0.1:8000/digits"', "os.environ['URL'].removeprefix('http://')")
-    script = script.replace("python - <<'END'\n", f"URL={url} python - <<'END'\nimport os\n")
+    script = script.replace("python - <<'END'\n", f"URL={url} GRPC={grpc} python - <<'END'\nimport os\n")
     done = subprocess.run(
         ["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
@@ -79,6 +81,7 @@ def test_commands_of_the_readme_work_as_they_stand(folder: Path) -> None:
     assert done.stdout.count('{"predictions":[[') == 3
     assert '{"predictions": [[' in done.stdout, "by MLflow's own client"
     assert "(2, 10) from version 1" in done.stdout
+    assert "[2, 10] over gRPC from version 1" in done.stdout
     assert "(3, 10) on the edge" in done.stdout
     # The wheel's own code answered, and from where it was installed.
     listed = subprocess.run(

@@ -332,6 +332,7 @@ def test_job_hangs_with_its_stacks_stored_runs_again_when_it_steps_and_may_hang_
         ray_url="",
         ray_token=None,
         serve_url="",
+        grpc_address=None,
         storage=str(tmp_path / "runs"),
     )
     clock_s = 1_000_000.0

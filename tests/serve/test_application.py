@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -64,7 +65,7 @@ def test_replicas_of_a_cluster_that_lacks_journeyman_are_sent_it() -> None:
     sent = archive([("journeyman/__init__.py", 0o644, b"")])
     assert config()["runtime_env"] == {}
     assert config(package=sent)["runtime_env"] == {"py_modules": [f"gcs://_ray_pkg_{sent.sha256[:32]}.zip"]}
-    ServeDeploySchema.model_validate(serve_config([config(package=sent)], "http://127.0.0.1:8000"))
+    ServeDeploySchema.model_validate(serve_config([config(package=sent)], "http://127.0.0.1:8000", None))
 
 
 def test_limits_reach_the_replicas_and_serve_holds_back_no_request_that_is_to_be_refused() -> None:
@@ -99,12 +100,22 @@ def test_environment_of_the_spec_wins_and_threads_follow_the_cpus() -> None:
 @pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning")
 def test_whole_config_is_one_that_serve_takes_whatever_the_order() -> None:
     other = config(changed(SPEC, name="letters", replicas="1..4"))
-    whole = serve_config([other, config()], "http://127.0.0.1:8123")
-    assert whole == serve_config([config(), other], "http://127.0.0.1:8123")
+    whole = serve_config([other, config()], "http://127.0.0.1:8123", None)
+    assert whole == serve_config([config(), other], "http://127.0.0.1:8123", None)
     assert whole["http_options"] == {"host": "127.0.0.1", "port": 8123}
     taken = ServeDeploySchema.model_validate(whole)
     assert [application.name for application in taken.applications] == ["digits", "letters"]
 
 
 def test_services_behind_an_address_of_the_network_listen_to_it() -> None:
-    assert serve_config([], "http://serve.example:8000")["http_options"]["host"] == "0.0.0.0"
+    assert serve_config([], "http://serve.example:8000", None)["http_options"]["host"] == "0.0.0.0"
+
+
+def test_grpc_is_served_where_its_address_is_known() -> None:
+    assert "grpc_options" not in serve_config([], "http://127.0.0.1:8000", None)
+    whole = serve_config([config()], "http://127.0.0.1:8000", "127.0.0.1:9007")
+    options = ServeDeploySchema.model_validate(whole).grpc_options
+    assert options.port == 9007
+    [path] = options.grpc_servicer_functions
+    module, _, function = path.rpartition(".")
+    assert callable(getattr(import_module(module), function))

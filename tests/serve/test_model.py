@@ -272,9 +272,15 @@ def test_load_model_of_a_flavor_that_is_not_installed_names_the_package(tmp_path
     (tmp_path / "MLmodel").write_text(
         "flavors: {python_function: {loader_module: package_that_is_not_there}}\n"
     )
+    (tmp_path / "requirements.txt").write_text(
+        "mlflow\nlightgbm==4.6.0\npackage-that-is-not-there>=2  # its own\nnumpy<1\n"
+        'colorama; sys_platform == "win32"\n'
+    )
     with pytest.raises(ModelError, match="package_that_is_not_there") as caught:
         load(tmp_path, allow_pickle=False)
-    assert "requirements" in caught.value.hint
+    assert "lightgbm==4.6.0, package-that-is-not-there>=2, numpy<1 (" in caught.value.hint
+    assert "mlflow" not in caught.value.hint
+    assert "colorama" not in caught.value.hint
 
 
 # -- warming -------------------------------------------------------------------------------------------

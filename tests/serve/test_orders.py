@@ -37,6 +37,7 @@ def settings(mlflow_url: str) -> Settings:
         ray_url="",
         ray_token=None,
         serve_url="",
+        grpc_address=None,
         storage="/nowhere/runs",
     )
 

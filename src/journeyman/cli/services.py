@@ -166,6 +166,7 @@ def service(
             ("Engine", "; ".join((*found.engines, *found.engine_troubles))),
             ("Since", since(found.since_ms, time.time() * 1000)),
             ("URL", found.url),
+            ("gRPC", f"{found.grpc_address}, application {found.name}" if found.grpc_address else ""),
             ("MLflow", found.page_url),
             *((each, number(found.metrics[each])) for each in headline(found.metrics, SHOWN_METRICS)),
         ]
