@@ -99,7 +99,7 @@ class Endpoint:
             )
         _check_method(request, post)
         if post:
-            body = await _body(request, self.limits.body)
+            body = await _body(request, self.limits)
             content_type = request.headers.get("content-type")
             read = partial(_read_invocation, loaded.model.signature, body, content_type)
             answer = await self.computed(loaded, len(body), read)
@@ -137,7 +137,7 @@ class Endpoint:
             return Response(told, 200, loaded.headers, _JSON)
         self.check_model(name, route.version, loaded)
         if route.verb == "infer":
-            body = await _body(request, self.limits.body)
+            body = await _body(request, self.limits)
             infer = partial(_read_infer, loaded, name, body, request.headers.get(JSON_SIZE_HEADER))
             answer, size = await self.computed(loaded, len(body), infer)
             if size is None:
@@ -225,15 +225,27 @@ def _check_method(request: Request, post: bool) -> None:
         )
 
 
-async def _body(request: Request, limit_bytes: int) -> bytes:
+async def _body(request: Request, limits: Limits) -> bytes:
     if request.headers.get("content-encoding", "identity") != "identity":
         raise RequestError("The body must come without Content-Encoding.", status=415)
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        check_size(size, limit_bytes)
-        chunks.append(chunk)
-    return b"".join(chunks)
+    try:
+        async with asyncio.timeout(limits.time):
+            message = await request.receive()
+            body: bytes = message.get("body", b"")
+            check_size(len(body), limits.body)
+            if not message.get("more_body"):
+                return body
+            chunks, size = [body], len(body)
+            while message.get("more_body"):
+                message = await request.receive()
+                size += len(message.get("body", b""))
+                check_size(size, limits.body)
+                chunks.append(message.get("body", b""))
+            return b"".join(chunks)
+    except TimeoutError:
+        raise RequestError(
+            f"The body did not arrive within {limits.time:g} s.", status=408, error_code="REQUEST_TIMEOUT"
+        ) from None
 
 
 def check_size(size_bytes: int, limit_bytes: int) -> None:

@@ -66,7 +66,7 @@ class Loader:
             version=version,
             model=model,
             on_loop_bytes=_on_loop_bytes(model),
-            joined_rows=verdict.joined_rows if verdict is not None and not trouble else 1,
+            joined_rows=verdict.joined_rows(model.plan) if verdict is not None else 1,
             headers={
                 "x-journeyman-model": self._arguments.model,
                 "x-journeyman-version": version,

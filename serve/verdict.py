@@ -75,12 +75,11 @@ class Verdict:
             return None
         return Plan(tuple(zip(self.batch_sizes, map(Engine, self.winners), strict=True)))
 
-    @property
-    def joined_rows(self) -> int:
+    def joined_rows(self, plan: Plan) -> int:
         """Up to how many rows are to be computed together where several requests wait; 1 for never."""
-        if not self.winners or not self.rows_are_independent:
+        if not self.rows_are_independent or any(engine not in self.times_us for engine in plan.engines):
             return 1
-        times = [self.times_us[engine][size] for size, engine in enumerate(self.winners)]
+        times = [self.times_us[plan.engine_for(size)][at] for at, size in enumerate(self.batch_sizes)]
         one_us, rows = times[0], 1
         best_us = one_us
         for size, took_us in zip(self.batch_sizes, times, strict=True):
@@ -143,7 +142,8 @@ def read_verdict(text: str) -> Verdict:
                 "winners": tuple(body["winners"]),
             }
         )
-        _ = verdict.plan, verdict.joined_rows
+        if verdict.plan is not None:
+            verdict.joined_rows(verdict.plan)
     except (TypeError, KeyError, AttributeError, IndexError) as error:
         raise ValueError(f"no verdict: {error}") from None
     return verdict

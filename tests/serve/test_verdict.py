@@ -49,10 +49,14 @@ def test_one_engine_is_kept_where_a_second_would_bring_less_than_a_tenth() -> No
 
 def test_requests_are_joined_only_where_each_row_gains_more_than_its_hand_over() -> None:
     # 1,000 µs a row alone, 500 in sixteens, and little more in sixty-fours.
-    assert judged({SAFEST: (1000, 3200, 8000, 30_000)}).joined_rows == 16
+    gains = {SAFEST: (1000, 3200, 8000, 30_000), OTHER: (5000, 20_000, 80_000, 320_000)}
+    assert judged(gains).joined_rows(alone(SAFEST)) == 16
+    # What is ordered counts, whoever won; what was not raced is not known to gain.
+    assert judged(gains).joined_rows(alone(OTHER)) == 1
+    assert judged(gains).joined_rows(alone(THIRD)) == 1
     # Half of next to nothing is not worth the way to another thread.
-    assert judged({SAFEST: (20, 40, 80, 200)}).joined_rows == 1
-    assert judged({SAFEST: (1000, 3200, 8000, 30_000)}, independent=False).joined_rows == 1
+    assert judged({SAFEST: (20, 40, 80, 200)}).joined_rows(alone(SAFEST)) == 1
+    assert judged(gains, independent=False).joined_rows(alone(SAFEST)) == 1
 
 
 times = st.floats(1, 1e6)
@@ -66,13 +70,14 @@ def test_no_engine_is_chosen_that_another_beats_by_a_tenth(by_size: list[tuple[f
         taken = verdict.times_us[winner][index]
         # Stored rounded to a tenth of a microsecond.
         assert taken * WORTH <= min(each[index] for each in verdict.times_us.values()) + 0.1
-    assert 1 <= verdict.joined_rows <= max(SIZES)
+    assert verdict.plan is not None
+    assert 1 <= verdict.joined_rows(verdict.plan) <= max(SIZES)
     assert read_verdict(write_verdict(verdict)) == verdict
 
 
 def test_verdict_without_a_race_plans_nothing() -> None:
     failed = Verdict(hardware="a machine", times_us={}, rejected={}, failed="no example")
-    assert (failed.plan, failed.joined_rows) == (None, 1)
+    assert (failed.plan, failed.joined_rows(alone(SAFEST))) == (None, 1)
     assert read_verdict(write_verdict(failed)) == failed
 
 

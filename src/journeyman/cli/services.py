@@ -190,8 +190,8 @@ def _print_verdict(verdict: Verdict) -> None:
     ]
     rows += [(engine, *("" for _ in verdict.batch_sizes), why) for engine, why in verdict.rejected.items()]
     print_table(("ENGINE", *(f"{size} ROWS" for size in verdict.batch_sizes), ""), rows)
-    if verdict.joined_rows > 1:
-        say(f"Requests that wait are computed together, up to {verdict.joined_rows} rows.")
+    if verdict.plan is not None and (joined := verdict.joined_rows(verdict.plan)) > 1:
+        say(f"Requests that wait are computed together, up to {joined} rows.")
 
 
 def _time(verdict: Verdict, engine: str, index: int) -> str:

@@ -1,0 +1,101 @@
+"""What a replica answers over HTTP, without Serve around it: bodies in pieces, late, or too large."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from mlflow.models import Model
+from starlette.requests import Request
+from starlette.responses import Response
+
+from journeyman.serve.endpoint import Endpoint, Loaded
+from journeyman.serve.engines import Version
+from journeyman.serve.model import ServedModel
+from journeyman.serve.signature import Field, Signature
+from journeyman.serve.spec import Limits
+from journeyman.serve.verdict import Engine, alone
+
+ROWS = Signature(
+    inputs=(Field("x", np.dtype("float32"), (-1, 2)),),
+    outputs=(Field("output", np.dtype("float32"), (-1, 2)),),
+    bare_input=True,
+    bare_output=True,
+)
+BODY = orjson.dumps({"inputs": [[1, 2]]})
+
+
+def doubled(inputs: Any, params: Any) -> Any:
+    if inputs["x"][0, 0] == 13:
+        raise ArithmeticError("a secret")
+    return {"output": inputs["x"] * 2}
+
+
+def loaded(on_loop_bytes: float = 1e9, joined_rows: int = 1) -> Loaded:
+    files = Version(Path("/nowhere"), Model(), ROWS, (Engine.PYFUNC,))
+    model = ServedModel(files, None, alone(Engine.PYFUNC), {Engine.PYFUNC: doubled}, doubled)
+    return Loaded("3", model, on_loop_bytes, joined_rows, {"x-journeyman-version": "3"}, b"{}")
+
+
+def posted(
+    pieces: Sequence[bytes],
+    version: Loaded,
+    limits: Limits | None = None,
+    late_s: float = 0.0,
+    **headers: str,
+) -> Response:
+    messages = [
+        {"type": "http.request", "body": piece, "more_body": index < len(pieces) - 1}
+        for index, piece in enumerate(pieces)
+    ]
+
+    async def receive() -> dict[str, Any]:
+        if len(messages) == 1:
+            await asyncio.sleep(late_s)
+        return messages.pop(0)
+
+    sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": "POST", "path": "/s/invocations", "root_path": "/s", "headers": sent}
+
+    async def ask() -> Response:
+        endpoint = Endpoint("s", "m")
+        endpoint.limits = limits or Limits()
+        return await endpoint.answer(Request(scope, receive), version)
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("version", [loaded(), loaded(0), loaded(0, 16)], ids=["loop", "thread", "joined"])
+@pytest.mark.parametrize("pieces", [[BODY], [BODY[:4], BODY[4:9], BODY[9:]], [BODY, b""]])
+def test_body_is_answered_in_however_many_pieces_it_comes(pieces: Sequence[bytes], version: Loaded) -> None:
+    answer = posted(pieces, version)
+    assert (answer.status_code, answer.body) == (200, b'{"predictions":[[2.0,4.0]]}')
+    assert answer.headers["x-journeyman-version"] == "3"
+
+
+def test_body_that_does_not_arrive_in_time_is_408() -> None:
+    answer = posted([BODY[:4], BODY[4:]], loaded(), Limits(time=0.05), late_s=5)
+    assert (answer.status_code, orjson.loads(answer.body)["error_code"]) == (408, "REQUEST_TIMEOUT")
+
+
+def test_body_that_is_too_large_is_413_before_all_of_it_is_there() -> None:
+    answer = posted([BODY, BODY, BODY], loaded(), Limits(body=len(BODY)), late_s=5)
+    assert answer.status_code == 413
+
+
+def test_body_that_is_encoded_is_415() -> None:
+    assert posted([BODY], loaded(), content_encoding="gzip").status_code == 415
+
+
+@pytest.mark.parametrize("version", [loaded(), loaded(0)], ids=["loop", "thread"])
+def test_failure_of_the_model_tells_nothing_of_its_words(
+    version: Loaded, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = posted([b'{"inputs": [[13, 1]]}'], version)
+    assert (answer.status_code, b"secret" in answer.body) == (500, False)
+    assert "ArithmeticError: a secret" in caplog.text
