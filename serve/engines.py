@@ -94,7 +94,8 @@ def _torch_export(version: Version) -> Run:
 def _onnxruntime(version: Version) -> Run:
     graph = version.folder / ONNX
     session = _session(graph if graph.is_file() else _logged_as_onnx(version.folder, version.metadata))
-    names = [output.name for output in session.get_outputs()]
+    asked = [output.name for output in session.get_outputs()]
+    names = list(_as_declared(dict.fromkeys(asked, np.empty(0)), version.signature))
     taken = {field.name for field in version.signature.inputs}
     [lone, *others] = [wanted.name for wanted in session.get_inputs()]
     renamed = not others and lone not in taken
@@ -103,8 +104,7 @@ def _onnxruntime(version: Version) -> Run:
         if renamed:
             [array] = inputs.values()
             inputs = {lone: array}
-        outputs = dict(zip(names, session.run(None, inputs), strict=True))
-        return _as_declared(outputs, version.signature)
+        return dict(zip(names, session.run(asked, inputs), strict=True))
 
     return run
 

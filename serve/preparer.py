@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from journeyman.cluster.archive import Archive, package_uri
 from journeyman.cluster.ray_rest import Ray
-from journeyman.errors import NotFoundError, RefusedError
+from journeyman.errors import DeniedError, NotFoundError, RefusedError
 from journeyman.serve.application import process_environment
 from journeyman.serve.preparation import Decision, Preparation, Snapshot, decide
 from journeyman.serve.spec import ServiceSpec
@@ -44,7 +44,7 @@ class Preparer:
         self._ray = ray
         self._package = package
         self._verdicts: dict[tuple[str, str], frozenset[str] | None] = {}
-        """Keys of hardware, by model and version; None for a version that is not registered any more."""
+        """Keys of hardware, by model and version; None for a version with which none can be stored."""
 
     def verdicts(self, rollout: Rollout) -> str:
         """The keys of those on the version that replicas begin with: another text when there is a new one."""
@@ -89,7 +89,10 @@ class Preparer:
             _log.warning("the engines of %s are not raced yet: %s", serving.spec.name, error.message)
 
     def _give_up(self, submission_id: str, preparation: Preparation) -> None:
-        words = self._ray.job_output(submission_id).strip().splitlines()
+        try:
+            words = self._ray.job_output(submission_id).strip().splitlines()
+        except (NotFoundError, RefusedError):
+            words = []
         failed = Verdict(
             hardware=preparation.hardware,
             times_us={},
@@ -99,7 +102,9 @@ class Preparer:
         tag = f"{ENGINES}.{preparation.hardware}"
         try:
             self._mlflow.set_version_tag(preparation.model, preparation.version, tag, write_verdict(failed))
-        except NotFoundError:
+        except (DeniedError, NotFoundError, RefusedError) as error:
+            # The version serves as it is, and nobody would remember that it was tried.
+            _log.warning("that its engines are not raced cannot be stored: %s", error.message)
             self._verdicts[preparation.model, preparation.version] = None
 
     def _lacking(self, serving: Sequence[Serving]) -> list[Serving]:
