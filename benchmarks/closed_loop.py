@@ -9,11 +9,13 @@ import asyncio
 import statistics
 import time
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
 
 _END = b"\r\n\r\n"
+_LENGTH = b"\r\ncontent-length:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class _Connection(asyncio.Protocol):
         self._sent_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's own class, which is none of asyncio's.
+        self.transport: Any = transport
 
     def send(self) -> None:
         self._sent_s = time.perf_counter()
@@ -80,7 +82,7 @@ class _Connection(asyncio.Protocol):
                     self.failed += 1
                 self._chunked = b"transfer-encoding: chunked" in head
                 if not self._chunked:
-                    length = head.index(b"content-length:") + len(b"content-length:")
+                    length = head.index(_LENGTH) + len(_LENGTH)
                     size = int(head[length:].split(b"\r\n", 1)[0])
                     self._missing = size - (len(self._buffer) - end - len(_END))
             if self._chunked:

@@ -81,7 +81,7 @@ def application_config(
                 "health_check_timeout_s": 30,
                 "graceful_shutdown_timeout_s": 35,
                 # One line a request costs more than a small model does.
-                "logging_config": {"enable_access_log": False},
+                "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
                 **_scale(spec.replicas),
             }
         ],

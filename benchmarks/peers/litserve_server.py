@@ -1,7 +1,5 @@
 """The model on LitServe: `litserve_server.py MODEL PORT`."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 
@@ -15,7 +13,7 @@ class Model(litserve.LitAPI):
         torch.set_num_threads(1)
         self.module = build(sys.argv[1])
 
-    def decode_request(self, request: dict[str, Any]) -> torch.Tensor:
+    def decode_request(self, request):  # type: ignore[no-untyped-def]  # LitServe makes a form of annotations.
         return torch.tensor(request["inputs"])
 
     def predict(self, rows: torch.Tensor) -> torch.Tensor:
