@@ -10,7 +10,7 @@ help:
 	@echo "make test     install, then lint, types, import rules and all tests"
 	@echo "make lint     lint, types and import rules alone"
 	@echo "make chaos    kill parts of a working stack, 50 times, and look whether anything was lost"
-	@echo "make bench    measure the first minutes, versions that change, parts that die, many orders at once"
+	@echo "make bench    measure the first minutes, versions that change, parts that die, many orders at once, peers"
 	@echo "make install  .venv with the locked dependencies and this checkout"
 	@echo "make clean    remove .venv, caches and build outputs"
 
@@ -49,6 +49,7 @@ chaos: $(STAMP)
 bench: $(STAMP)
 	@$(BIN)/python benchmarks/first_light.py
 	@$(BIN)/python benchmarks/base.py
+	@$(BIN)/python benchmarks/serving.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .demo

@@ -299,6 +299,7 @@ def main() -> None:
     parser.add_argument("--peers", help="these alone, comma between them; `none` for ours alone")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    torch.set_num_threads(1)
     figures: dict[str, Any] = {}
     with person_with_empty_home() as person, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
