@@ -120,16 +120,17 @@ def _invocations(described: Described) -> dict[str, Any]:
 
 def _infer(described: Described) -> dict[str, Any]:
     signature = described.signature
+    taken = sorted({datatype_of(field.dtype) for field in signature.inputs})
     tensor = _object(
         {
             "name": {"type": "string", **_named(signature.inputs)},
             "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-            "datatype": {"type": "string", "enum": list(DATATYPES)},
+            "datatype": {"type": "string", "enum": taken or list(DATATYPES)},
             "data": {"type": "array", "items": {}},
         }
     )
     body = _object({"inputs": {"type": "array", "items": tensor, "minItems": 1}})
-    body["properties"]["id"] = {"type": "string"}
+    body["properties"]["id"] = {"type": "string", "nullable": True}
     request: dict[str, Any] = {"schema": body}
     if described.example is not None and signature.inputs:
         request["example"] = {"inputs": _tensors(described.example, signature)}
