@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -222,6 +223,10 @@ def _element(dtype: np.dtype[Any]) -> dict[str, Any]:
         return {"type": "integer", "minimum": int(limits.min), "maximum": int(limits.max)}
     if dtype.kind == "f":
         largest = float(np.finfo(dtype).max)
+        if dtype.itemsize < 8:
+            # What lies less than half a step above rounds down to it.
+            step = largest - float(np.nextafter(np.finfo(dtype).max, dtype.type(0)))
+            largest = math.nextafter(largest + step / 2, 0)
         return {"type": "number", "minimum": -largest, "maximum": largest}
     return {"type": "string"}
 

@@ -119,5 +119,7 @@ def test_schemathesis_finds_nothing_against_the_description(
         "--seed",
         "1",
     ]
+    # A schema can tell neither that the values are as many as the shape says, nor what a table in CSV is.
+    command += ["--exclude-checks", "positive_data_acceptance"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

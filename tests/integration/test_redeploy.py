@@ -19,22 +19,31 @@ from .conftest import registered
 NAME = "reordered"
 LIMIT_S = 180.0
 
-CHANGES = [
-    # the key's new value, whether the replicas there are stay, and how many there are then
+Change = tuple[str, bool | None, int]
+"""The key's new value, whether the replicas there are stay, and how many there are then."""
+
+CHANGES: list[Change] = [
     ("replicas=2", True, 2),
     ("replicas=1", None, 1),
     ("limits={time: 30s, queue: 50}", True, 1),
     ("engine=torch.export", True, 1),
     ("env.GREETING=hello", False, 1),
+    ("project=elsewhere", True, 1),
+]
+OTHERS: list[Change] = [
     ("resources.cpus=0.5", False, 1),
     ("allow_pickle=true", False, 1),
     ("project=elsewhere", True, 1),
 ]
 
 
+@pytest.mark.parametrize("table", [CHANGES, pytest.param(OTHERS, marks=pytest.mark.long)])
 @pytest.mark.filterwarnings("ignore")  # MLflow's and torch's own, while they export.
 def test_each_key_arrives_as_it_is_told_and_no_request_fails(
-    stack: Settings, asked: Callable[[str], AbstractContextManager[list[tuple[int, str]]]], tmp_path: Path
+    stack: Settings,
+    asked: Callable[[str], AbstractContextManager[list[tuple[int, str]]]],
+    tmp_path: Path,
+    table: list[Change],
 ) -> None:
     rows = torch.ones(2, 4)
     registered(stack.mlflow_url, NAME, torch.nn.Linear(4, 3), rows, tmp_path / "model", "champion")
@@ -66,7 +75,7 @@ def test_each_key_arrives_as_it_is_told_and_no_request_fails(
         assert client.plan_deploy(spec) == []
         ordered: list[str] = []
         with asked(client.service(NAME).url) as answers:
-            for assignment, stay, count in CHANGES:
+            for assignment, stay, count in table:
                 key = assignment.partition("=")[0].partition(".")[0]
                 ordered = [each for each in ordered if each.partition("=")[0] != assignment.partition("=")[0]]
                 ordered.append(assignment)

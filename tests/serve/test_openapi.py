@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -48,7 +49,11 @@ def test_description_has_the_models_own_schema() -> None:
     lone, by_name = properties["inputs"]["oneOf"]
     row = {"type": "array", "minItems": 2, "maxItems": 2, "items": lone["items"]["items"]}
     assert lone == {"type": "array", "minItems": 1, "items": row}
-    assert lone["items"]["items"]["maximum"] == pytest.approx(3.4028e38, rel=1e-4)
+    largest = lone["items"]["items"]["maximum"]
+    assert largest == pytest.approx(3.4028e38, rel=1e-4)
+    with np.errstate(over="ignore"):
+        assert np.isfinite(np.float32(largest))
+        assert np.isinf(np.float32(math.nextafter(largest, math.inf)))
     assert by_name["properties"] == {"pixels": lone}
     assert properties["params"]["properties"] == {"beam": {"type": "integer", "format": "int64"}}
     answer = document["paths"]["/invocations"]["post"]["responses"]["200"]["content"]["application/json"]
