@@ -133,9 +133,10 @@ def _array(tensor: Tensor, field: Field) -> np.ndarray:
     if tensor.datatype != wanted:
         refuse(f"{tensor.where} is {tensor.datatype}, and this input is {wanted}.")
     if tensor.data is not None:
-        # Flat numbers, which they mostly are, hold no string: nobody need look through them again.
-        numbers = set(map(type, tensor.data)) <= {int, float, bool}
-        return array_of(field, tensor.data, f"{tensor.where}.data", not numbers, tensor.shape)
+        # Mostly flat values of the kind that is asked for: nobody need look through them again.
+        plain = {bool} if field.dtype.kind == "b" else {int, float}
+        words = not set(map(type, tensor.data)) <= plain
+        return array_of(field, tensor.data, f"{tensor.where}.data", words, tensor.shape)
     count = math.prod(tensor.shape)
     if tensor.datatype == _BYTES:
         array = _strings(tensor, count, raw=field.dtype.kind == "S")

@@ -56,12 +56,13 @@ def parse(body: bytes, content_type: str | None, signature: Signature) -> Invoca
         return Invocation(_columns(form, data, signature.columns), params)
     named, keys = _named(form, data, signature)
     # np.asarray turns numbers beside one long string into that many long strings: 1 MB becomes 100 GB.
-    # Without more quotes than the keys need, there is no string, and nothing to look through.
-    text = body.count(b'"') > 2 * (keys + len(document))
+    # Without more quotes than the keys need, and without true and false, there are numbers alone, and nothing
+    # to look through.
+    words = body.count(b'"') > 2 * (keys + len(document)) or b"true" in body or b"false" in body
     several = len(signature.inputs) > 1
     by_name = several or data is named
     inputs = {
-        field.name: array_of(field, named[field.name], f"{form}.{field.name}" if by_name else form, text)
+        field.name: array_of(field, named[field.name], f"{form}.{field.name}" if by_name else form, words)
         for field in signature.inputs
     }
     if several:
@@ -247,7 +248,7 @@ def _matrix(table: pd.DataFrame, signature: Signature) -> Inputs:
     rows = table.to_numpy().tolist()
     named = _named_rows("csv", list(table.columns), rows, signature)
     field = signature.inputs[0]
-    return {field.name: array_of(field, named[field.name], "csv", text=False)}
+    return {field.name: array_of(field, named[field.name], "csv", words=False)}
 
 
 # -- writing -------------------------------------------------------------------------------------------

@@ -13,17 +13,18 @@ from journeyman.serve.signature import Field, Signature
 
 
 def array_of(
-    field: Field, value: Any, where: str, text: bool, sent: tuple[int, ...] | None = None
+    field: Field, value: Any, where: str, words: bool, sent: tuple[int, ...] | None = None
 ) -> np.ndarray:
     """`value` as the array that `field` asks for. Raises RequestError.
 
-    `text`: there may be strings in it. `sent`: the shape it is said to have, where it may also be flat.
+    `words`: there may be strings or booleans in it. `sent`: the shape it is said to have, where it may also
+    be flat.
     """
     wanted = field.dtype.kind
     if wanted in "OUST":
         return _strings(field, value, where, sent)
-    if text and (position := find(value, lambda leaf: type(leaf) is str)) is not None:
-        refuse(f"{where}{position} is a string, and this input is {field.dtype}.")
+    if words:
+        _refuse_words(field, value, where)
     try:
         array = np.asarray(value)
     except ValueError:
@@ -46,6 +47,16 @@ def array_of(
             refuse(f"{where} holds a fraction, and this input is {field.dtype}.")
         array = np.array([int(number) for number in numbers], dtype=object).reshape(array.shape)
     return _cast(array, field, where)
+
+
+def _refuse_words(field: Field, value: Any, where: str) -> None:
+    """NumPy would make numbers beside a string strings, and booleans beside a number numbers."""
+    if (position := find(value, lambda leaf: type(leaf) is str)) is not None:
+        refuse(f"{where}{position} is a string, and this input is {field.dtype}.")
+    if field.dtype.kind == "b":
+        return
+    if (position := find(value, lambda leaf: type(leaf) is bool)) is not None:
+        refuse(f"{where}{position} is a boolean, and this input is {field.dtype}.")
 
 
 def _cast(array: np.ndarray, field: Field, where: str) -> np.ndarray:

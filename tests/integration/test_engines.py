@@ -10,10 +10,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
+import httpx
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from journeyman.client import Client, Service
 from journeyman.cluster.settings import Settings
@@ -25,6 +28,34 @@ from .conftest import registered
 NAME = "raced"
 LIMIT_S = 120.0
 CLI = Path(sys.executable).with_name("journeyman")
+
+
+def _prometheus_sees(stack: Settings, answered: int, engine: str) -> None:
+    """Waits until the targets that Ray lists export what the service did, as `docs/operations.md` has it."""
+    headers = {"Authorization": f"Bearer {stack.ray_token}"}
+    found = httpx.get(f"{stack.ray_url}/api/prometheus/sd", headers=headers).raise_for_status().json()
+    targets = [target for group in found for target in group["targets"]]
+
+    def samples(name: str) -> list[Sample]:
+        return [
+            sample
+            for target in targets
+            for family in text_string_to_metric_families(httpx.get(f"http://{target}/metrics").text)
+            for sample in family.samples
+            if sample.name == f"ray_journeyman_{name}" and sample.labels["service"] == NAME
+        ]
+
+    def requests(code: str) -> float:
+        told = samples("request_duration_seconds_count")
+        assert {sample.labels["version"] for sample in told} <= {"1"}
+        return sum(sample.value for sample in told if sample.labels["code"] == code)
+
+    deadline = time.monotonic() + LIMIT_S
+    while requests("200") < answered or requests("400") < 1:
+        assert time.monotonic() < deadline, (answered, samples("request_duration_seconds_count"))
+        time.sleep(1)
+    assert requests("500") == 0
+    assert engine in {sample.labels["engine"] for sample in samples("serving") if sample.value == 1}
 
 
 @pytest.mark.filterwarnings("ignore")  # MLflow's and torch's own, while they export.
@@ -72,6 +103,8 @@ def test_service_takes_the_engine_that_won_and_the_one_it_is_told_without_losing
             client.deploy(spec)
             eventually(lambda seen: not seen.engine_troubles and seen.engines == [str(verdict.plan)])
         assert {status for status, _ in answers} == {200}
+        assert httpx.post(f"{service.url}/invocations", content=b"{").status_code == 400
+        _prometheus_sees(stack, len(answers), str(verdict.plan))
 
         exported = client.export(f"models:/{NAME}@champion", tmp_path / "out")
         session = onnxruntime.InferenceSession(str(exported.paths[0]), providers=["CPUExecutionProvider"])

@@ -258,7 +258,7 @@ REFUSED: list[tuple[str, str, bytes, dict[str, str], int, str]] = [
     ("POST", "/invocations", b'{"inputs": [[1, 2, 3]]}', JSON, 400, "this model takes [any, 4]"),
     ("POST", "/invocations", b'{"inputs": [1, 2, 3, 4]}', JSON, 400, "A single sample is a batch of one"),
     ("POST", "/invocations", b'{"inputs": [["secret", 1, 2, 3]]}', JSON, 400, "inputs[0][0] is a string"),
-    ("POST", "/invocations", b'{"inputs": [[true, false, true, true]]}', JSON, 400, "holds booleans"),
+    ("POST", "/invocations", b'{"inputs": [[true, false, true, true]]}', JSON, 400, "is a boolean"),
     ("POST", "/invocations", b'{"inputs": [], "instances": []}', JSON, 400, "Only one of"),
     ("POST", "/invocations", b'{"input": [[1, 2, 3, 4]]}', JSON, 400, "did you mean 'inputs'?"),
     ("POST", "/invocations", b'{"' + b"k" * 9999 + b'": 1}', JSON, 400, "must have one of the keys"),

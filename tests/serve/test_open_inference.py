@@ -211,6 +211,7 @@ def test_parameters_are_the_models_params() -> None:
         (one(shape=[0, 2], data=[]), "inputs[0].data is empty: there is nothing to predict"),
         (one(data=None), "either 'data' or the parameter 'binary_data_size'"),
         (one(data=[1.0, "two"]), "inputs[0].data[1] is a string, and this input is float32"),
+        (one(data=[1.0, False]), "inputs[0].data[1] is a boolean, and this input is float32"),
         (one(data=[1.0, None]), "inputs[0].data[1] is null"),
         (one(data=[1.0, 1e300]), "inputs[0].data holds a number beyond the range of float32"),
         (one(data={"a": 1}), "inputs[0].data must be a list"),
