@@ -248,7 +248,7 @@ def _matrix(table: pd.DataFrame, signature: Signature) -> Inputs:
     rows = table.to_numpy().tolist()
     named = _named_rows("csv", list(table.columns), rows, signature)
     field = signature.inputs[0]
-    return {field.name: array_of(field, named[field.name], "csv", words=False)}
+    return {field.name: array_of(field, named[field.name], "csv", words=True)}
 
 
 # -- writing -------------------------------------------------------------------------------------------

@@ -233,6 +233,7 @@ def test_parse_of_csv_gives_what_json_would(content_type: str) -> None:
         (b"a\n\xff\n", COLUMNS, "is not CSV in UTF-8"),
         (b"a,b,c,d\n", BARE, "csv is empty"),
         (b"a,b\n1,2\n", BARE, "csv has 2 columns where this model takes 4"),
+        (b"a,b,c,d\n1,2.5,true,4\n", BARE, "csv[0][2] is a boolean, and this input is float32"),
         (b"a,b,c,d\n1,2,three,4\n", BARE, "column 'c' does not hold numbers throughout"),
         (b"a,b,c,d\n1,2,,4\n", BARE, "column 'c' has a cell without a value"),
         (b"a,b,c,d\n1,2,3,4\n", TWO, "do not fit a table"),
