@@ -42,6 +42,8 @@ _CREDENTIALS = (
 HEARTBEAT_LIMIT_S = 15.0
 JOB_STOP_WAIT_S = 15
 """Ray's own 3 s are too short for a driver to write down what it has."""
+INGRESS = "journeyman.serve.ingress:middlewares"
+"""What Serve's servers call to learn what comes before a service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +228,13 @@ def _ray(
         ray_environment |= {
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": INGRESS,
+            # HAProxy would write a line for each request, for a process in Python to read: on two cores a
+            # quarter of what a small model answers. Without it replicas and proxies count what they answer.
+            "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+            # Another one goes to whoever keeps the machine's log; servers that are down still do. What Ray
+            # puts behind it is a comment then.
+            "RAY_SERVE_HAPROXY_LOG_TARGET": "127.0.0.1:514 local0 alert #",
             # For how long a replica that is to end goes on answering. Ray's own 30 s are for balancers that
             # ask around; the one HAProxy there is here is told at once.
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -101,10 +101,10 @@ class Endpoint:
             )
         _check_method(request, post)
         if post:
-            body = await _body(request, self.limits)
-            content_type = request.headers.get("content-type")
-            read = partial(_read_invocation, loaded.model.signature, body, content_type)
-            answer = await self.computed(loaded, len(body), read)
+            headers = dict(request.scope["headers"])
+            body = await _body(request, headers, self.limits)
+            read = partial(_read_invocation, loaded.model.signature, body, _text(headers, b"content-type"))
+            answer = await self.computed(loaded, len(body), read, partial(_gone, request))
             return Response(answer, 200, loaded.headers, _JSON)
         if path in ("/openapi.json", "/docs"):
             return await self._described(path == "/docs", loaded)
@@ -139,9 +139,10 @@ class Endpoint:
             return Response(told, 200, loaded.headers, _JSON)
         self.check_model(name, route.version, loaded)
         if route.verb == "infer":
-            body = await _body(request, self.limits)
-            infer = partial(_read_infer, loaded, name, body, request.headers.get(JSON_SIZE_HEADER))
-            answer, size = await self.computed(loaded, len(body), infer)
+            headers = dict(request.scope["headers"])
+            body = await _body(request, headers, self.limits)
+            infer = partial(_read_infer, loaded, name, body, _text(headers, JSON_SIZE_HEADER.encode()))
+            answer, size = await self.computed(loaded, len(body), infer, partial(_gone, request))
             if size is None:
                 return Response(answer, 200, loaded.headers, _JSON)
             return Response(answer, 200, {**loaded.headers, JSON_SIZE_HEADER: str(size)}, _OCTETS)
@@ -161,10 +162,17 @@ class Endpoint:
             return
         raise RequestError(message, status=404, error_code="RESOURCE_DOES_NOT_EXIST")
 
-    async def computed(self, loaded: Loaded, size_bytes: int, read: Read) -> Any:
+    async def computed(
+        self,
+        loaded: Loaded,
+        size_bytes: int,
+        read: Read,
+        gone: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> Any:
         """The answer to what is read, on the event loop where such a body takes no time, else in a thread.
 
-        Raises RequestError: 503 where too many wait for the thread, 504 where it takes too long.
+        `gone` ends once nobody waits for it any more. Raises RequestError: 499 then, 503 where too many wait
+        for the thread, 504 where it takes too long.
         """
         if loaded.joined_rows == 1 and size_bytes <= loaded.on_loop_bytes:
             invocation, render = read()
@@ -185,18 +193,24 @@ class Endpoint:
         self.metrics.waiting(self._waiting)
         computed = partial(self.metrics.computed, loaded.version, str(loaded.model.plan))
         answer = self._batcher.answer(loaded.model, loaded.joined_rows, read, computed)
+        left = asyncio.create_task(gone()) if gone is not None else None
         try:
-            await asyncio.wait((answer,), timeout=limits.time)
-            if not answer.done():
+            awaited: tuple[asyncio.Future[Any], ...] = (answer,) if left is None else (answer, left)
+            await asyncio.wait(awaited, timeout=limits.time, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            if left is not None and left.done():
                 raise RequestError(
-                    f"There was no answer within {limits.time:g} s.",
-                    status=504,
-                    error_code="DEADLINE_EXCEEDED",
+                    "Nobody waits for this answer any more.", status=499, error_code="CANCELLED"
                 )
-            return answer.result()
+            raise RequestError(
+                f"There was no answer within {limits.time:g} s.", status=504, error_code="DEADLINE_EXCEEDED"
+            )
         finally:
             # What nobody waits for any more is not begun; what has begun cannot be stopped.
             answer.cancel()
+            if left is not None:
+                left.cancel()
             self._waiting -= 1
             self.metrics.waiting(self._waiting)
 
@@ -231,8 +245,19 @@ def _check_method(request: Request, post: bool) -> None:
         )
 
 
-async def _body(request: Request, limits: Limits) -> bytes:
-    if request.headers.get("content-encoding", "identity") != "identity":
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
+    found = headers.get(name)
+    return None if found is None else found.decode("latin-1")
+
+
+async def _gone(request: Request) -> None:
+    """Returns when whoever sent the request, all of which has been received, has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _body(request: Request, headers: Mapping[bytes, bytes], limits: Limits) -> bytes:
+    if headers.get(b"content-encoding", b"identity") != b"identity":
         raise RequestError("The body must come without Content-Encoding.", status=415)
     try:
         async with asyncio.timeout(limits.time):

@@ -10,7 +10,7 @@ from typing import TypeVar
 from prometheus_client.parser import text_string_to_metric_families
 
 # Latency and requests are counted by the replicas themselves, whichever ingress carries them; what a caller
-# saw as an error is counted by the ingress.
+# saw as an error by whoever answers for the ingress: a replica, or Ray's proxy where there is none.
 _LATENCY_BUCKET = "ray_serve_deployment_processing_latency_ms_bucket"
 _REQUESTS = "ray_serve_deployment_processing_latency_ms_count"
 _ERRORS = "ray_serve_num_http_error_requests_total"

@@ -64,7 +64,8 @@ def _cast(array: np.ndarray, field: Field, where: str) -> np.ndarray:
     if wanted == "f":
         with np.errstate(over="ignore"):
             cast = array.astype(field.dtype)
-        if not np.isfinite(cast).all():
+        # Counted, since `all` costs three times as much on a row.
+        if np.count_nonzero(np.isfinite(cast)) < cast.size:
             refuse(f"{where} holds a number beyond the range of {field.dtype}.")
         return cast
     if wanted in "iu":

@@ -111,7 +111,8 @@ def test_service_takes_the_engine_that_won_and_the_one_it_is_told_without_losing
         rows = torch.rand(5, 4)
         with torch.no_grad():
             expected = module(rows).numpy()
-        np.testing.assert_allclose(session.run(None, {"input": rows.numpy()})[0], expected, rtol=1e-4)
+        [found] = session.run(None, {"input": rows.numpy()})
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
         with pytest.raises(UsageError, match="exists already"):
             client.export(f"models:/{NAME}/1", tmp_path / "out")
         client.export(f"models:/{NAME}/1", tmp_path / "out", replace=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,30 +44,32 @@ def loaded(on_loop_bytes: float = 1e9, joined_rows: int = 1) -> Loaded:
     return Loaded("3", model, on_loop_bytes, joined_rows, {"x-journeyman-version": "3"}, b"{}")
 
 
-def posted(
-    pieces: Sequence[bytes],
-    version: Loaded,
-    limits: Limits | None = None,
-    late_s: float = 0.0,
-    **headers: str,
-) -> Response:
+def request(*pieces: bytes, late_s: float = 0.0, leaves: bool = False, **headers: str) -> Request:
+    """`late_s`: how long the last piece is waited for. `leaves`: whoever sent it is gone once all is sent."""
     messages = [
         {"type": "http.request", "body": piece, "more_body": index < len(pieces) - 1}
         for index, piece in enumerate(pieces)
     ]
 
     async def receive() -> dict[str, Any]:
+        if not messages and leaves:
+            return {"type": "http.disconnect"}
+        if not messages:
+            await asyncio.Event().wait()
         if len(messages) == 1:
             await asyncio.sleep(late_s)
         return messages.pop(0)
 
     sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": "POST", "path": "/s/invocations", "root_path": "/s", "headers": sent}
+    return Request(scope, receive)
 
+
+def posted(asked: Request, version: Loaded, limits: Limits | None = None) -> Response:
     async def ask() -> Response:
         endpoint = Endpoint("s", "m")
         endpoint.limits = limits or Limits()
-        return await endpoint.answer(Request(scope, receive), version)
+        return await endpoint.answer(asked, version)
 
     return asyncio.run(ask())
 
@@ -73,29 +77,56 @@ def posted(
 @pytest.mark.parametrize("version", [loaded(), loaded(0), loaded(0, 16)], ids=["loop", "thread", "joined"])
 @pytest.mark.parametrize("pieces", [[BODY], [BODY[:4], BODY[4:9], BODY[9:]], [BODY, b""]])
 def test_body_is_answered_in_however_many_pieces_it_comes(pieces: Sequence[bytes], version: Loaded) -> None:
-    answer = posted(pieces, version)
+    answer = posted(request(*pieces), version)
     assert (answer.status_code, answer.body) == (200, b'{"predictions":[[2.0,4.0]]}')
     assert answer.headers["x-journeyman-version"] == "3"
 
 
 def test_body_that_does_not_arrive_in_time_is_408() -> None:
-    answer = posted([BODY[:4], BODY[4:]], loaded(), Limits(time=0.05), late_s=5)
+    answer = posted(request(BODY[:4], BODY[4:], late_s=5), loaded(), Limits(time=0.05))
     assert (answer.status_code, orjson.loads(answer.body)["error_code"]) == (408, "REQUEST_TIMEOUT")
 
 
 def test_body_that_is_too_large_is_413_before_all_of_it_is_there() -> None:
-    answer = posted([BODY, BODY, BODY], loaded(), Limits(body=len(BODY)), late_s=5)
+    answer = posted(request(BODY, BODY, BODY, late_s=5), loaded(), Limits(body=len(BODY)))
     assert answer.status_code == 413
 
 
 def test_body_that_is_encoded_is_415() -> None:
-    assert posted([BODY], loaded(), content_encoding="gzip").status_code == 415
+    assert posted(request(BODY, content_encoding="gzip"), loaded()).status_code == 415
 
 
 @pytest.mark.parametrize("version", [loaded(), loaded(0)], ids=["loop", "thread"])
 def test_failure_of_the_model_tells_nothing_of_its_words(
     version: Loaded, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answer = posted([b'{"inputs": [[13, 1]]}'], version)
+    answer = posted(request(b'{"inputs": [[13, 1]]}'), version)
     assert (answer.status_code, b"secret" in answer.body) == (500, False)
     assert "ArithmeticError: a secret" in caplog.text
+
+
+def test_what_nobody_waits_for_any_more_is_not_computed() -> None:
+    begun, held = threading.Event(), threading.Event()
+    seen: list[float] = []
+
+    def held_up(inputs: Any, params: Any) -> Any:
+        begun.set()
+        seen.append(float(inputs["x"][0, 0]))
+        held.wait(10)
+        return {"output": inputs["x"]}
+
+    version = loaded(0)
+    version = replace(version, model=replace(version.model, run=held_up))
+
+    async def ask() -> list[int]:
+        endpoint = Endpoint("s", "m")
+        first = asyncio.create_task(endpoint.answer(request(b'{"inputs": [[1, 1]]}'), version))
+        await asyncio.to_thread(begun.wait)
+        left = await endpoint.answer(request(b'{"inputs": [[2, 2]]}', leaves=True), version)
+        third = asyncio.create_task(endpoint.answer(request(b'{"inputs": [[3, 3]]}'), version))
+        await asyncio.sleep(0)
+        held.set()
+        return [each.status_code for each in (await first, left, await third)]
+
+    assert asyncio.run(ask()) == [200, 499, 200]
+    assert seen == [1.0, 3.0]

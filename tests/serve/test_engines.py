@@ -83,7 +83,7 @@ def test_published_version_has_two_engines_that_answer_alike_by_name(tmp_path: P
         assert first.keys() == second.keys() == {"scores", "best"}
         for name in first:
             assert first[name].dtype == second[name].dtype
-            np.testing.assert_allclose(first[name], second[name], rtol=1e-5)
+            np.testing.assert_allclose(first[name], second[name], rtol=1e-5, atol=1e-6)
 
 
 def test_onnx_form_is_a_file_that_onnxruntime_alone_runs_at_any_batch_size(tmp_path: Path) -> None:
@@ -98,7 +98,8 @@ def test_onnx_form_is_a_file_that_onnxruntime_alone_runs_at_any_batch_size(tmp_p
         batch = torch.rand(rows, 4)
         with torch.no_grad():
             expected = linear(batch).numpy()
-        np.testing.assert_allclose(session.run(None, {"input": batch.numpy()})[0], expected, rtol=1e-4)
+        [found] = session.run(None, {"input": batch.numpy()})
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_program_that_onnx_cannot_answer_for_is_published_without_it(tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def test_version_logged_as_onnx_is_run_without_mlflow_in_between(tmp_path: Path,
     model.warm()
     expected = loaded(tmp_path / "model")[Engine.TORCH_EXPORT].predict({"input": ROWS.numpy()})
     np.testing.assert_allclose(
-        model.predict({"input": ROWS.numpy()})["output"], expected["output"], rtol=1e-5
+        model.predict({"input": ROWS.numpy()})["output"], expected["output"], rtol=1e-5, atol=1e-6
     )
 
 
