@@ -16,12 +16,13 @@ import numpy as np
 import onnxruntime
 import torch
 from mlflow.models import Model
+from torch.export.passes import move_to_device_pass
 
 from journeyman.serve.protocols.invocation import Inputs
 from journeyman.serve.signature import OUTPUT, Signature, read_signature
 from journeyman.serve.verdict import Engine
 from journeyman.tracking.onnx_form import ONNX
-from journeyman.tracking.packages import EXPORTED, named_outputs
+from journeyman.tracking.packages import EXPORTED, load_exported, named_outputs
 
 Outputs = Any
 """Arrays by output name; for a pyfunc that answers with something else (a DataFrame, a list), that."""
@@ -72,19 +73,20 @@ def look_at(folder: Path) -> Version:
 def load_engine(engine: Engine, version: Version) -> Run:
     """Raises whatever a loader raises: those of all flavors run here."""
     if engine == Engine.TORCH_EXPORT:
-        return _torch_export(version)
+        return _torch_export(version, "cuda" if torch.cuda.is_available() else "cpu")
     if engine == Engine.ONNXRUNTIME:
         return _onnxruntime(version)
     return _pyfunc(version)
 
 
-def _torch_export(version: Version) -> Run:
-    program = mlflow.pytorch.load_model(str(version.folder))
+def _torch_export(version: Version, device: str) -> Run:
+    # A program has the device that it was exported on in its graph.
+    program = move_to_device_pass(load_exported(version.folder / EXPORTED), device).module()
     names = [field.name for field in version.signature.inputs]
 
     def run(inputs: Inputs, params: dict[str, Any] | None) -> Outputs:
         with torch.inference_mode():
-            result = program(*(torch.from_numpy(inputs[name]) for name in names))
+            result = program(*(torch.from_numpy(inputs[name]).to(device) for name in names))
         outputs = {name: _numpy(tensor) for name, tensor in named_outputs(result).items()}
         return _as_declared(outputs, version.signature)
 

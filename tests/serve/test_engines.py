@@ -17,7 +17,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from torch import nn
 
-from journeyman.serve.engines import Run, look_at
+from journeyman.serve.engines import Run, _torch_export, look_at
 from journeyman.serve.hardware import this_hardware
 from journeyman.serve.model import ModelError, ServedModel, load_model, look
 from journeyman.serve.protocols.invocation import Invocation
@@ -53,6 +53,20 @@ class Centred(nn.Module):  # type: ignore[misc]
         return rows - rows.mean(0, keepdim=True)
 
 
+class Placed(nn.Module):  # type: ignore[misc]
+    """Has weights, a constant and a tensor that is made on the device of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(4, 4)
+        self.register_buffer("shift", torch.ones(4))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        places = torch.arange(4, device=rows.device, dtype=rows.dtype)
+        return (self.linear(rows) + self.shift * places + torch.tensor([1.0, 2.0, 3.0, 4.0])).detach()
+
+
 ROWS = torch.arange(8.0).reshape(2, 4) / 8
 
 
@@ -84,6 +98,16 @@ def test_published_version_has_two_engines_that_answer_alike_by_name(tmp_path: P
         for name in first:
             assert first[name].dtype == second[name].dtype
             np.testing.assert_allclose(first[name], second[name], rtol=1e-5, atol=1e-6)
+
+
+def test_program_exported_on_a_cpu_is_moved_to_where_it_is_computed_as_a_whole(tmp_path: Path) -> None:
+    version = look(published(Placed(), ROWS, tmp_path).path)
+    inputs = {"input": ROWS.numpy()}
+    expected = Placed()(ROWS).numpy()
+    np.testing.assert_allclose(_torch_export(version, "cpu")(inputs, None)["output"], expected)
+    # A device that computes nothing is everywhere: only what all came to be there gets as far as back again.
+    with pytest.raises(NotImplementedError, match="copy out of meta tensor"):
+        _torch_export(version, "meta")(inputs, None)
 
 
 def test_onnx_form_is_a_file_that_onnxruntime_alone_runs_at_any_batch_size(tmp_path: Path) -> None:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from typing import Any
 
 from ray._common.utils import import_attr
-from ray.serve._private.http_util import parse_disconnect_disabled_header, validate_http_proxy_callback_return
 from starlette.types import Message, Receive, Scope, Send
 
 from journeyman.cluster.parts import INGRESS
+
+with warnings.catch_warnings():
+    # Ray's own schema is written in an older form of pydantic's.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from ray.serve._private.http_util import (
+        parse_disconnect_disabled_header,
+        validate_http_proxy_callback_return,
+    )
 
 
 def test_serve_is_told_not_to_watch_whoever_asks() -> None:
