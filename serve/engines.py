@@ -80,8 +80,11 @@ def load_engine(engine: Engine, version: Version) -> Run:
 
 
 def _torch_export(version: Version, device: str) -> Run:
-    # A program has the device that it was exported on in its graph.
-    program = move_to_device_pass(load_exported(version.folder / EXPORTED), device).module()
+    exported = load_exported(version.folder / EXPORTED)
+    if device != "cpu":
+        # A graph has the device that it was exported on in it, which is the CPU.
+        exported = move_to_device_pass(exported, device)
+    program = exported.module()
     names = [field.name for field in version.signature.inputs]
 
     def run(inputs: Inputs, params: dict[str, Any] | None) -> Outputs:
