@@ -16,13 +16,12 @@ import numpy as np
 import onnxruntime
 import torch
 from mlflow.models import Model
-from torch.export.passes import move_to_device_pass
 
 from journeyman.serve.protocols.invocation import Inputs
 from journeyman.serve.signature import OUTPUT, Signature, read_signature
 from journeyman.serve.verdict import Engine
 from journeyman.tracking.onnx_form import ONNX
-from journeyman.tracking.packages import EXPORTED, load_exported, named_outputs
+from journeyman.tracking.packages import EXPORTED, named_outputs
 
 Outputs = Any
 """Arrays by output name; for a pyfunc that answers with something else (a DataFrame, a list), that."""
@@ -67,24 +66,25 @@ def look_at(folder: Path) -> Version:
     graph = _logged_as_onnx(folder, metadata)
     if graph is not None and _takes(graph, signature):
         return Version(folder, metadata, replace(signature, params=None), (Engine.ONNXRUNTIME,))
-    return Version(folder, metadata, signature, (Engine.PYFUNC,))
+    engines = [Engine.PYFUNC]
+    if mlflow.pytorch.FLAVOR_NAME in metadata.flavors and len(signature.inputs) == 1 and not signature.params:
+        engines.append(Engine.EAGER)
+    return Version(folder, metadata, signature, tuple(engines))
 
 
 def load_engine(engine: Engine, version: Version) -> Run:
     """Raises whatever a loader raises: those of all flavors run here."""
-    if engine == Engine.TORCH_EXPORT:
-        return _torch_export(version, "cuda" if torch.cuda.is_available() else "cpu")
+    if engine in (Engine.TORCH_EXPORT, Engine.EAGER):
+        return _torch(version, "cuda" if torch.cuda.is_available() else "cpu")
     if engine == Engine.ONNXRUNTIME:
         return _onnxruntime(version)
     return _pyfunc(version)
 
 
-def _torch_export(version: Version, device: str) -> Run:
-    exported = load_exported(version.folder / EXPORTED)
+def _torch(version: Version, device: str) -> Run:
+    program = mlflow.pytorch.load_model(str(version.folder))
     if device != "cpu":
-        # A graph has the device that it was exported on in it, which is the CPU.
-        exported = move_to_device_pass(exported, device)
-    program = exported.module()
+        _move(program, torch.device(device))
     names = [field.name for field in version.signature.inputs]
 
     def run(inputs: Inputs, params: dict[str, Any] | None) -> Outputs:
@@ -94,6 +94,26 @@ def _torch_export(version: Version, device: str) -> Run:
         return _as_declared(outputs, version.signature)
 
     return run
+
+
+def _move(program: torch.nn.Module, device: torch.device) -> None:
+    """Moves a module from the CPU to `device`: its tensors, and those that an exported graph makes there.
+
+    As torch.export.passes.move_to_device_pass does to a program that MLflow has not loaded yet.
+    """
+    program.to(device)
+    for module in program.modules():
+        for name, value in list(vars(module).items()):
+            # A constant is neither parameter nor buffer.
+            if isinstance(value, torch.Tensor):
+                setattr(module, name, value.to(device))
+        if isinstance(module, torch.fx.GraphModule):
+            for node in module.graph.nodes:
+                if "device" in node.kwargs:
+                    node.update_kwarg("device", device)
+                if node.target is torch.ops.aten.to.device:
+                    node.update_arg(1, device)
+            module.recompile()
 
 
 def _onnxruntime(version: Version) -> Run:

@@ -200,6 +200,8 @@ def _why_not(engine: Engine, version: Version) -> str:
         return "it has no ONNX form"
     if engine == Engine.PYFUNC:
         return f"{version.safest} does it without MLflow in between"
+    if engine == Engine.EAGER:
+        return "it is no PyTorch module of one input that is stored as pickle"
     return "it is no exported program"
 
 

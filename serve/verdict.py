@@ -24,6 +24,8 @@ class Engine(StrEnum):
     """An exported program as it was published: PyTorch runs its graph operation by operation."""
     ONNXRUNTIME = "onnxruntime"
     """The ONNX form of a program, or a version logged as ONNX."""
+    EAGER = "eager"
+    """The module itself, of a version that is stored as pickle."""
     PYFUNC = "pyfunc"
     """Whatever else MLflow loads."""
 

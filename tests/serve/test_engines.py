@@ -17,7 +17,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from torch import nn
 
-from journeyman.serve.engines import Run, _torch_export, look_at
+from journeyman.serve.engines import Run, _torch, look_at
 from journeyman.serve.hardware import this_hardware
 from journeyman.serve.model import ModelError, ServedModel, load_model, look
 from journeyman.serve.protocols.invocation import Invocation
@@ -64,7 +64,8 @@ class Placed(nn.Module):  # type: ignore[misc]
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         places = torch.arange(4, device=rows.device, dtype=rows.dtype)
-        return (self.linear(rows) + self.shift * places + torch.tensor([1.0, 2.0, 3.0, 4.0])).detach()
+        scale = torch.tensor([1.0, 2.0, 3.0, 4.0]).to(rows.device)
+        return (self.linear(rows) * scale + self.shift * places).detach()
 
 
 ROWS = torch.arange(8.0).reshape(2, 4) / 8
@@ -104,10 +105,10 @@ def test_program_exported_on_a_cpu_is_moved_to_where_it_is_computed_as_a_whole(t
     version = look(published(Placed(), ROWS, tmp_path).path)
     inputs = {"input": ROWS.numpy()}
     expected = Placed()(ROWS).numpy()
-    np.testing.assert_allclose(_torch_export(version, "cpu")(inputs, None)["output"], expected)
+    np.testing.assert_allclose(_torch(version, "cpu")(inputs, None)["output"], expected)
     # A device that computes nothing is everywhere: only what all came to be there gets as far as back again.
     with pytest.raises(NotImplementedError, match="copy out of meta tensor"):
-        _torch_export(version, "meta")(inputs, None)
+        _torch(version, "meta")(inputs, None)
 
 
 def test_onnx_form_is_a_file_that_onnxruntime_alone_runs_at_any_batch_size(tmp_path: Path) -> None:
@@ -124,6 +125,31 @@ def test_onnx_form_is_a_file_that_onnxruntime_alone_runs_at_any_batch_size(tmp_p
             expected = linear(batch).numpy()
         [found] = session.run(None, {"input": batch.numpy()})
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_module_stored_as_pickle_is_also_computed_without_mlflow_in_between(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    mlflow.pytorch.save_model(
+        nn.Linear(4, 3),
+        tmp_path / "model",
+        signature=ModelSignature(
+            inputs=Schema([TensorSpec(np.dtype("float32"), (-1, 4))]),
+            outputs=Schema([TensorSpec(np.dtype("float32"), (-1, 3))]),
+        ),
+        input_example=ROWS.numpy(),
+        pip_requirements=["torch"],
+        serialization_format="pickle",
+    )
+    version = look(tmp_path / "model")
+    assert version.engines == (Engine.PYFUNC, Engine.EAGER)
+    with pytest.raises(ModelError, match="pickle"):
+        load_model(version, False, alone(Engine.EAGER))
+    models = {engine: load_model(version, True, alone(engine)) for engine in version.engines}
+    outputs = [model.predict({"input": ROWS.numpy()}) for model in models.values()]
+    assert [list(each) for each in outputs] == [["output"], ["output"]]
+    np.testing.assert_allclose(outputs[0]["output"], outputs[1]["output"], rtol=1e-5, atol=1e-6)
+    example = parse(orjson.dumps(models[Engine.EAGER].example), None, version.signature)
+    assert race(models, {}, example, this_hardware()).winners == (Engine.EAGER,) * len(BATCH_SIZES)
 
 
 def test_program_that_onnx_cannot_answer_for_is_published_without_it(tmp_path: Path) -> None:
