@@ -160,7 +160,8 @@ def cluster_of(ray_url: str) -> str:
 
 def serve_address(ray_url: str) -> str:
     """Where Serve answers unless it is said: on the head, at its own port."""
-    return f"http://{urlsplit(ray_url).hostname}:8000"
+    host = urlsplit(ray_url).hostname or ""
+    return f"http://[{host}]:8000" if ":" in host else f"http://{host}:8000"
 
 
 def ray_token_file(home: Path) -> Path:

@@ -15,7 +15,7 @@ from journeyman.cluster.contexts import (
     use_context,
 )
 from journeyman.cluster.plan import Plan, Target, read_plan, write_plan
-from journeyman.cluster.settings import load_settings
+from journeyman.cluster.settings import load_settings, serve_address
 from journeyman.errors import NotFoundError, StackDownError, UsageError
 
 HEAD = Target(
@@ -74,6 +74,11 @@ def test_environment_wins_and_takes_nothing_from_the_context_of_another_cluster(
         load_settings(environ(home, RAY_ADDRESS="http://other:8265"))
     same = load_settings(environ(home, RAY_ADDRESS="http://head:8265"))
     assert (same.context, same.storage) == ("head", "s3://bucket/runs")
+
+
+@pytest.mark.parametrize("host", ["head", "10.0.0.7", "[fd00::7]"])
+def test_services_answer_where_the_head_is(host: str) -> None:
+    assert serve_address(f"http://{host}:8265") == f"http://{host}:8000"
 
 
 def test_control_of_a_context_finds_it_with_the_folder_as_its_home(home: Path) -> None:
