@@ -235,9 +235,9 @@ def _ray(
             # Another one goes to whoever keeps the machine's log; servers that are down still do. What Ray
             # puts behind it is a comment then.
             "RAY_SERVE_HAPROXY_LOG_TARGET": "127.0.0.1:514 local0 alert #",
-            # While a replica takes note of a change Serve does not count it among those that answer. With its own
-            # 0.1 s HAProxy followed, there and back, and for 0.8 s whoever asked the only replica was answered
-            # by way of Ray's proxy, in 50 to 120 ms.
+            # While a replica takes note of a change Serve does not count it among those that answer. Within
+            # 0.1 s, Ray's own, HAProxy followed, there and back, and for 0.8 s whoever asked the only replica
+            # was answered by way of Ray's proxy, in 50 to 120 ms.
             "RAY_SERVE_HAPROXY_BROADCAST_COALESCE_S": "0.5",
             # For how long a replica that is to end goes on answering. Ray's own 30 s are for balancers that
             # ask around; the one HAProxy there is here is told at once.
