@@ -50,6 +50,8 @@ bench: $(STAMP)
 	@$(BIN)/python benchmarks/first_light.py
 	@$(BIN)/python benchmarks/base.py
 	@$(BIN)/python benchmarks/serving.py
+	@$(BIN)/python benchmarks/engines.py
+	@$(BIN)/python benchmarks/unwatched.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .demo

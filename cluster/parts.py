@@ -229,8 +229,8 @@ def _ray(
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": INGRESS,
-            # HAProxy would write a line for each request, for a process in Python to read: on two cores a
-            # quarter of what a small model answers. Without it replicas and proxies count what they answer.
+            # HAProxy would write a line for each request, for a process in Python to read, which replicas
+            # on the same cores wait for. Without it replicas and proxies count what they answer.
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
             # Another one goes to whoever keeps the machine's log; servers that are down still do. What Ray
             # puts behind it is a comment then.

@@ -14,7 +14,7 @@ _UNWATCHED = (b"x-request-disconnect-disabled", b"?1")
 class Unwatched:
     """Has Serve not watch whether whoever asks is still there.
 
-    To watch, Serve runs two tasks and a queue for each request, an eighth of what a small model costs it; a
+    To watch, Serve runs two tasks and a queue for each request (what they cost: benchmarks/unwatched.py); a
     replica watches by itself, and only while a request waits (`Endpoint.computed`).
     """
 

@@ -149,7 +149,8 @@ def test_module_stored_as_pickle_is_also_computed_without_mlflow_in_between(tmp_
     assert [list(each) for each in outputs] == [["output"], ["output"]]
     np.testing.assert_allclose(outputs[0]["output"], outputs[1]["output"], rtol=1e-5, atol=1e-6)
     example = parse(orjson.dumps(models[Engine.EAGER].example), None, version.signature)
-    assert race(models, {}, example, this_hardware()).winners == (Engine.EAGER,) * len(BATCH_SIZES)
+    verdict = race(models, {}, example, this_hardware())
+    assert (list(verdict.times_us), verdict.rejected) == ([Engine.PYFUNC, Engine.EAGER], {})
 
 
 def test_program_that_onnx_cannot_answer_for_is_published_without_it(tmp_path: Path) -> None:
