@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,20 +84,27 @@ class Ray:
 
     def capacity(self, growth: tuple[Growth, ...], applications: tuple[Application, ...]) -> Capacity:
         """What the nodes hold, and who holds it."""
+        occupants = tuple(
+            Occupant(name=a.name, replicas=len(a.replicas), held=a.held) for a in applications if a.held
+        )
+        nodes = tuple(node for _, node in self._nodes())
+        return Capacity(nodes=nodes, growth=growth, occupants=occupants)
+
+    def free_gpus(self, node_ip: str) -> float:
+        """How many GPUs of that node nobody holds; 0 where there is no such node."""
+        return sum(node.free.get("GPU", 0) for ip, node in self._nodes() if ip == node_ip)
+
+    def _nodes(self) -> Iterator[tuple[str, Node]]:
+        """Those that are alive, by their addresses."""
         status = self._json("GET", "/api/cluster_status")["data"].get("clusterStatus") or {}
         usage: Mapping[str, Any] = (status.get("loadMetricsReport") or {}).get("usageByNode") or {}
-        nodes = []
         for node in self._json("GET", "/api/v0/nodes")["data"]["result"]["result"]:
             if node["state"] != "ALIVE":
                 continue
             total = {k: float(v) for k, v in node["resources_total"].items() if _useful(k)}
             used = usage.get(node["node_id"], {})
             free = {k: v - float(used[k][0]) if k in used else v for k, v in total.items()}
-            nodes.append(Node(total=total, free=free))
-        occupants = tuple(
-            Occupant(name=a.name, replicas=len(a.replicas), held=a.held) for a in applications if a.held
-        )
-        return Capacity(nodes=tuple(nodes), growth=growth, occupants=occupants)
+            yield node["node_ip"], Node(total=total, free=free)
 
     def metrics_urls(self) -> list[str]:
         """Where each node exports its Prometheus metrics."""

@@ -369,7 +369,7 @@ def _reports(run: Run, application: Application | None) -> tuple[Report | None, 
 
 def _serving(services: list[Service]) -> list[Serving]:
     """The versions whose engines are to be measured, once a kind of hardware."""
-    found: dict[tuple[str, str], Serving] = {}
+    found: dict[tuple[str, str], tuple[ServiceSpec, Rollout, list[str]]] = {}
     for service in services:
         spec, rollout, application = service.spec, service.decision.rollout, service.application
         # While a service changes it has other things to do.
@@ -378,8 +378,11 @@ def _serving(services: list[Service]) -> list[Serving]:
         for replica in application.replicas if spec.engine is None else ():
             text = service.run.tags.get(f"{REPLICA}.{replica.replica_id}")
             if text and replica.node_ip and (key := read_report(text).hardware):
-                found[spec.name, key] = Serving(spec, rollout, key, replica.node_ip)
-    return list(found.values())
+                found.setdefault((spec.name, key), (spec, rollout, []))[2].append(replica.node_ip)
+    return [
+        Serving(spec, rollout, hardware, tuple(dict.fromkeys(node_ips)))
+        for (_, hardware), (spec, rollout, node_ips) in found.items()
+    ]
 
 
 def _note(spec: ServiceSpec, rollout: Rollout, url: str, example: str, now: float) -> str:

@@ -36,6 +36,8 @@ class Snapshot:
 
     lacking: tuple[Preparation, ...]
     """Those that serve on hardware for which there is no verdict."""
+    no_room: frozenset[Preparation]
+    """Of those, the ones whose replicas hold all the GPUs of their node."""
     jobs: Mapping[str, str]
     """Status of every Ray job, by submission id."""
 
@@ -51,7 +53,10 @@ class Decision:
 
 
 def decide(snapshot: Snapshot) -> Decision:
-    """One race at a time on the whole cluster: two would be each other's disturbance."""
+    """One race at a time on the whole cluster: two would be each other's disturbance.
+
+    Where there is no room none is ordered: Ray would keep the job waiting, and it the next ones.
+    """
     busy = any(id_.startswith(_PREFIX) and not _ended(status) for id_, status in snapshot.jobs.items())
     submit: tuple[str, Preparation] | None = None
     give_up = []
@@ -60,7 +65,7 @@ def decide(snapshot: Snapshot) -> Decision:
         tried = [id_ for id_ in ids if id_ in snapshot.jobs]
         if len(tried) == ATTEMPTS and _ended(snapshot.jobs[tried[-1]]):
             give_up.append((tried[-1], preparation))
-        elif not busy and submit is None and len(tried) < ATTEMPTS:
+        elif not busy and submit is None and preparation not in snapshot.no_room and len(tried) < ATTEMPTS:
             submit = (submission_id(preparation, len(tried) + 1), preparation)
     return Decision(submit=submit, give_up=tuple(give_up))
 

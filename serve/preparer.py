@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from journeyman.cluster.archive import Archive, package_uri
@@ -28,12 +28,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A version on one kind of hardware, and a node that has it."""
+    """A version on one kind of hardware, and the nodes that have it."""
 
     spec: ServiceSpec
     rollout: Rollout
     hardware: str
-    node_ip: str
+    node_ips: tuple[str, ...]
 
 
 class Preparer:
@@ -60,10 +60,28 @@ class Preparer:
         lacking = {self._preparation(each): each for each in self._lacking(serving)}
         if not lacking:
             return
-        jobs = {id_: job.status for id_, job in self._ray.jobs().items()}
-        self._act(decide(Snapshot(lacking=tuple(lacking), jobs=jobs)), lacking)
+        nodes = {preparation: self._node_with_room(each) for preparation, each in lacking.items()}
+        snapshot = Snapshot(
+            lacking=tuple(lacking),
+            no_room=frozenset(preparation for preparation, node_ip in nodes.items() if node_ip is None),
+            jobs={id_: job.status for id_, job in self._ray.jobs().items()},
+        )
+        self._act(decide(snapshot), lacking, nodes)
 
-    def _act(self, decision: Decision, lacking: dict[Preparation, Serving]) -> None:
+    def _node_with_room(self, serving: Serving) -> str | None:
+        gpus = serving.spec.resources.gpus
+        if not gpus:
+            # It takes no CPU from what could be placed.
+            return serving.node_ips[0]
+        # Of two on one GPU both are slow, and one of them is asked by people.
+        return next((ip for ip in serving.node_ips if self._ray.free_gpus(ip) >= gpus), None)
+
+    def _act(
+        self,
+        decision: Decision,
+        lacking: Mapping[Preparation, Serving],
+        nodes: Mapping[Preparation, str | None],
+    ) -> None:
         for submission_id, preparation in decision.give_up:
             self._give_up(submission_id, preparation)
         if decision.submit is None:
@@ -80,8 +98,8 @@ class Preparer:
                 shlex.join((*_ENTRYPOINT, preparation.model_dump_json())),
                 environment,
                 {"journeyman_service": serving.spec.name},
-                # Its timings hold for that hardware. It takes no CPU from what could be placed.
-                node={f"node:{serving.node_ip}": _NODE_SHARE},
+                # Its timings hold for that hardware.
+                node={f"node:{nodes[preparation]}": _NODE_SHARE},
                 gpus=serving.spec.resources.gpus,
             )
         except RefusedError as error:

@@ -17,7 +17,7 @@ FIRST, SECOND = preparation(), preparation("4")
 
 
 def seen(*lacking: Preparation, jobs: Mapping[str, str] | None = None) -> Snapshot:
-    return Snapshot(lacking=lacking, jobs=jobs or {})
+    return Snapshot(lacking=lacking, no_room=frozenset(), jobs=jobs or {})
 
 
 def test_first_that_lacks_a_verdict_is_raced_and_the_others_wait() -> None:
@@ -27,6 +27,12 @@ def test_first_that_lacks_a_verdict_is_raced_and_the_others_wait() -> None:
         assert decide(seen(FIRST, SECOND, jobs={submission_id(FIRST, 1): status})).submit is None
     ended = {submission_id(FIRST, 1): "SUCCEEDED"}
     assert decide(seen(SECOND, jobs=ended)).submit == (submission_id(SECOND, 1), SECOND)
+
+
+def test_version_for_whose_race_there_is_no_room_keeps_no_other_from_its_turn() -> None:
+    decision = decide(Snapshot(lacking=(FIRST, SECOND), no_room=frozenset({FIRST}), jobs={}))
+    assert decision.submit == (submission_id(SECOND, 1), SECOND)
+    assert decide(Snapshot(lacking=(FIRST,), no_room=frozenset({FIRST}), jobs={})).submit is None
 
 
 def test_jobs_of_others_hold_up_no_race() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from journeyman.cluster.ray_rest import Ray, RayJob
+from journeyman.cluster.resources import Resources
 from journeyman.serve.preparation import ATTEMPTS, Preparation
 from journeyman.serve.preparer import Preparer, Serving
 from journeyman.serve.spec import ServiceSpec
@@ -28,6 +30,10 @@ class Remembering(Ray):
     def __init__(self) -> None:
         self.known: dict[str, RayJob] = {}
         self.submitted: list[tuple[str, Mapping[str, float] | None]] = []
+        self.free = {"10.0.0.7": 0.0, "10.0.0.8": 0.5}
+
+    def free_gpus(self, node_ip: str) -> float:
+        return self.free[node_ip]
 
     def jobs(self) -> dict[str, RayJob]:
         return self.known
@@ -70,7 +76,7 @@ def mlflow(mlflow_url: str) -> Iterator[Mlflow]:
 
 
 ROLLOUT = Rollout(model="prepared", serving="1", proven=True)
-SERVING = [Serving(SPEC, ROLLOUT, HARDWARE, "10.0.0.7")]
+SERVING = [Serving(SPEC, ROLLOUT, HARDWARE, ("10.0.0.7", "10.0.0.8"))]
 
 
 def test_race_is_ordered_once_on_a_node_that_serves_and_its_verdict_is_heard_of(
@@ -94,6 +100,19 @@ def test_race_is_ordered_once_on_a_node_that_serves_and_its_verdict_is_heard_of(
     # A control that is started anew knows it at once.
     assert Preparer(mlflow, ray, None).verdicts(ROLLOUT) == HARDWARE
     assert len(ray.submitted) == 1
+
+
+def test_race_on_gpus_waits_for_a_node_that_has_them_free(registry: MlflowClient, mlflow: Mlflow) -> None:
+    ray = Remembering()
+    preparer = Preparer(mlflow, ray, None)
+    spec = SPEC.model_copy(update={"resources": Resources(gpus=1)})
+    on_gpus = [dataclasses.replace(each, spec=spec) for each in SERVING]
+    preparer.step(on_gpus)
+    assert ray.submitted == []
+    ray.free["10.0.0.8"] = 1.0
+    preparer.step(on_gpus)
+    [(_, node)] = ray.submitted
+    assert node == {"node:10.0.0.8": 0.001}
 
 
 def test_race_that_fails_again_and_again_ends_as_a_verdict_that_says_so(
