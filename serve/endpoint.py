@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -49,6 +50,8 @@ class Loaded:
     description: bytes
     engine_trouble: str = ""
     """Why it is not computed as it was measured to be the fastest."""
+    to_compile: Path | None = None
+    """Its folder, where it would be if it were compiled on this node."""
 
 
 class Endpoint:

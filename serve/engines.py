@@ -17,6 +17,8 @@ import onnxruntime
 import torch
 from mlflow.models import Model
 
+from journeyman.serve.devices import move
+from journeyman.serve.machine_code import machine_code
 from journeyman.serve.protocols.invocation import Inputs
 from journeyman.serve.signature import OUTPUT, Signature, read_signature
 from journeyman.serve.verdict import Engine
@@ -45,7 +47,7 @@ class Version:
     metadata: Model
     signature: Signature
     engines: tuple[Engine, ...]
-    """Those that apply, the safest first."""
+    """Those that apply, the safest first. AOTINDUCTOR applies where the version is compiled on this node."""
 
     @property
     def safest(self) -> Engine:
@@ -62,6 +64,7 @@ def look_at(folder: Path) -> Version:
         engines = [Engine.TORCH_EXPORT]
         if (folder / ONNX).is_file():
             engines.append(Engine.ONNXRUNTIME)
+        engines.append(Engine.AOTINDUCTOR)
         return Version(folder, metadata, signature, tuple(engines))
     graph = _logged_as_onnx(folder, metadata)
     if graph is not None and _takes(graph, signature):
@@ -73,47 +76,36 @@ def look_at(folder: Path) -> Version:
 
 
 def load_engine(engine: Engine, version: Version) -> Run:
-    """Raises whatever a loader raises: those of all flavors run here."""
+    """Raises whatever a loader raises: those of all flavors run here; see `machine_code`."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if engine in (Engine.TORCH_EXPORT, Engine.EAGER):
-        return _torch(version, "cuda" if torch.cuda.is_available() else "cpu")
+        return _of_tensors(_module(version, device), version.signature, device)
+    if engine == Engine.AOTINDUCTOR:
+        # Imported by this name, in 1.7 s, where it is asked for: few versions come here.
+        code = torch._inductor.aoti_load_package(str(machine_code(version.folder)))
+        return _of_tensors(code, version.signature, device)
     if engine == Engine.ONNXRUNTIME:
         return _onnxruntime(version)
     return _pyfunc(version)
 
 
-def _torch(version: Version, device: str) -> Run:
+def _module(version: Version, device: torch.device) -> torch.nn.Module:
     program = mlflow.pytorch.load_model(str(version.folder))
-    if device != "cpu":
-        _move(program, torch.device(device))
-    names = [field.name for field in version.signature.inputs]
+    if device.type != "cpu":
+        move(program, device)
+    return program
+
+
+def _of_tensors(compute: Callable[..., Any], signature: Signature, device: torch.device) -> Run:
+    names = [field.name for field in signature.inputs]
 
     def run(inputs: Inputs, params: dict[str, Any] | None) -> Outputs:
         with torch.inference_mode():
-            result = program(*(torch.from_numpy(inputs[name]).to(device) for name in names))
+            result = compute(*(torch.from_numpy(inputs[name]).to(device) for name in names))
         outputs = {name: _numpy(tensor) for name, tensor in named_outputs(result).items()}
-        return _as_declared(outputs, version.signature)
+        return _as_declared(outputs, signature)
 
     return run
-
-
-def _move(program: torch.nn.Module, device: torch.device) -> None:
-    """Moves a module from the CPU to `device`: its tensors, and those that an exported graph makes there.
-
-    As torch.export.passes.move_to_device_pass does to a program that MLflow has not loaded yet.
-    """
-    program.to(device)
-    for module in program.modules():
-        for name, value in list(vars(module).items()):
-            # A constant is neither parameter nor buffer.
-            if isinstance(value, torch.Tensor):
-                setattr(module, name, value.to(device))
-        if isinstance(module, torch.fx.GraphModule):
-            for node in module.graph.nodes:
-                if "device" in node.kwargs:
-                    node.update_kwarg("device", device)
-                if node.target is torch.ops.aten.to.device:
-                    node.update_arg(1, device)
-            module.recompile()
 
 
 def _onnxruntime(version: Version) -> Run:

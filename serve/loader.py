@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from journeyman.serve.deployment import Arguments
 from journeyman.serve.endpoint import Loaded
 from journeyman.serve.engines import Version
 from journeyman.serve.hardware import this_hardware
+from journeyman.serve.machine_code import CompilationError, compile_version, is_compiled
 from journeyman.serve.model import ModelError, ServedModel, load_model, look
 from journeyman.serve.signature import Signature
 from journeyman.serve.verdict import Engine, Verdict, alone, read_verdict
@@ -41,17 +43,26 @@ class Loader:
     def load(self, version: str, ordered: Engine | None, loaded: Loaded | None = None) -> Loaded:
         """The version, warmed, computed by the engine that is ordered or, on this hardware, was the fastest.
 
-        What is loaded of it already is used again. Raises ModelError, UnreachableError, NotFoundError.
+        What is loaded of it already is used again. Machine code that is ordered is made where this node lacks
+        it; what was the fastest and lacks is to be compiled afterwards. Raises ModelError, UnreachableError,
+        NotFoundError.
         """
         fetched = fetch(self._mlflow, self._arguments.model, version)
         files = look(fetched.folder)
         verdict = _verdict(fetched.tags.get(f"{ENGINES}.{self.hardware.key}"))
+        plan = verdict.plan if ordered is None and verdict is not None else None
+        to_compile: Path | None = None
         trouble = ""
         model: ServedModel | None = None
         have = loaded.model.runs if loaded else {}
-        if ordered is None and verdict is not None and verdict.plan is not None:
+        if ordered == Engine.AOTINDUCTOR and ordered in files.engines:
+            _compile(files.folder)
+        if plan is not None and Engine.AOTINDUCTOR in plan.engines and not is_compiled(files.folder):
+            to_compile = files.folder
+            trouble = f"stays with {files.safest} until the version is compiled on this node"
+        elif plan is not None:
             try:
-                model = load_model(files, self._arguments.allow_pickle, verdict.plan, have)
+                model = load_model(files, self._arguments.allow_pickle, plan, have)
                 model.warm()
             except ModelError as error:
                 # It was tried when the verdict was made, by another process.
@@ -59,8 +70,7 @@ class Loader:
                 _log.warning("version %s %s", version, trouble)
                 model = None
         if model is None:
-            plan = alone(ordered or files.safest)
-            model = load_model(files, self._arguments.allow_pickle, plan, have)
+            model = load_model(files, self._arguments.allow_pickle, alone(ordered or files.safest), have)
         run_id = files.metadata.run_id or fetched.run_id
         return Loaded(
             version=version,
@@ -74,6 +84,7 @@ class Loader:
             },
             description=orjson.dumps(self._description(version, run_id, model)),
             engine_trouble=trouble,
+            to_compile=to_compile,
         )
 
     def _description(self, version: str, run_id: str, model: ServedModel) -> dict[str, Any]:
@@ -96,6 +107,15 @@ def check_signature(files: Version, wanted: Signature, version: str) -> None:
             f"it takes {_told(files.signature)}, where version {version} takes {_told(wanted)};",
             "deploy it as a service of its own",
         )
+
+
+def _compile(folder: Path) -> None:
+    try:
+        compile_version(folder)
+    except CompilationError as error:
+        raise ModelError(
+            f"the version cannot be computed by {Engine.AOTINDUCTOR}: {error.message}", error.hint
+        ) from error
 
 
 def _verdict(text: str | None) -> Verdict | None:

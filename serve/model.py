@@ -16,6 +16,7 @@ from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION
 from journeyman.cluster.requirements import unmet
 from journeyman.errors import JourneymanError, described
 from journeyman.serve.engines import Outputs, Run, Version, load_engine, look_at
+from journeyman.serve.machine_code import CompilationError
 from journeyman.serve.protocols.errors import RequestError
 from journeyman.serve.protocols.invocation import Inputs
 from journeyman.serve.protocols.invocations import parse, render
@@ -149,6 +150,10 @@ def load_model(
     try:
         runs = {engine: (have or {}).get(engine) or load_engine(engine, version) for engine in plan.engines}
         serving_example = version.metadata.get_serving_input(str(version.folder))
+    except CompilationError as error:
+        raise ModelError(
+            f"the version cannot be computed by {Engine.AOTINDUCTOR}: {error.message}", error.hint
+        ) from error
     except ImportError as error:
         raise ModelError(
             f"the version needs a package that is not installed here: {described(error)}",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 
 import orjson
 import torch
@@ -14,14 +15,19 @@ import torch
 from journeyman.errors import JourneymanError, described
 from journeyman.serve.engines import Version
 from journeyman.serve.hardware import this_hardware
+from journeyman.serve.machine_code import CompilationError, compile_version
 from journeyman.serve.model import ModelError, ServedModel, load_model, look
 from journeyman.serve.preparation import Preparation
+from journeyman.serve.protocols.invocation import Invocation
 from journeyman.serve.protocols.invocations import parse
-from journeyman.serve.race import race
+from journeyman.serve.race import quickest_row_us, race
 from journeyman.serve.verdict import Engine, Verdict, alone, write_verdict
 from journeyman.serve.versions import fetch
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import ENGINES, ONNX_TROUBLE
+
+WORTH_COMPILING_US = 200.0
+"""A row that takes less is answered by the one thread that reads requests; what serving it costs is more."""
 
 
 def main() -> None:
@@ -48,28 +54,57 @@ def prepare(preparation: Preparation, mlflow: Mlflow) -> Verdict:
         raise ModelError(f"this is {hardware}, which is not what the replicas compute on")
     fetched = fetch(mlflow, preparation.model, preparation.version)
     files = look(fetched.folder)
-    loaded: dict[Engine, ServedModel] = {}
     rejected = _do_not_apply(files, fetched.tags.get(ONNX_TROUBLE, ""))
     try:
-        for engine in files.engines:
-            try:
-                loaded[engine] = load_model(files, preparation.allow_pickle, alone(engine))
-                loaded[engine].warm()
-            except ModelError as error:
-                if engine == files.safest:
-                    raise
-                loaded.pop(engine, None)
-                rejected[engine] = error.message
+        loaded: dict[Engine, ServedModel] = {}
+        ready = [engine for engine in files.engines if engine != Engine.AOTINDUCTOR]
+        _load(ready, files, preparation.allow_pickle, loaded, rejected)
         example = loaded[files.safest].example
         if example is None:
             raise ModelError("the version has no input example to race with")
         invocation = parse(orjson.dumps(example), None, files.signature)
+        if Engine.AOTINDUCTOR in files.engines:
+            if why := _why_not_compiled(loaded, files, invocation):
+                rejected[Engine.AOTINDUCTOR] = why
+            else:
+                _load([Engine.AOTINDUCTOR], files, preparation.allow_pickle, loaded, rejected)
         return race(loaded, rejected, invocation, hardware)
     except JourneymanError as error:
         return Verdict(hardware=str(hardware), times_us={}, rejected={}, failed=error.message)
     except Exception as error:  # noqa: BLE001
         # The model's own code runs here: anything can come out of it, and it would again.
         return Verdict(hardware=str(hardware), times_us={}, rejected={}, failed=described(error))
+
+
+def _load(
+    engines: Sequence[Engine],
+    files: Version,
+    allow_pickle: bool,
+    loaded: dict[Engine, ServedModel],
+    rejected: dict[Engine, str],
+) -> None:
+    """Adds each to `loaded`, or why it cannot be to `rejected`. Raises ModelError for the safest."""
+    for engine in engines:
+        try:
+            model = load_model(files, allow_pickle, alone(engine))
+            model.warm()
+            loaded[engine] = model
+        except ModelError as error:
+            if engine == files.safest:
+                raise
+            rejected[engine] = error.message
+
+
+def _why_not_compiled(loaded: Mapping[Engine, ServedModel], files: Version, example: Invocation) -> str:
+    """Empty once the version is compiled on this node, which is tried where it may pay."""
+    quickest, took_us = quickest_row_us({engine: model.run for engine, model in loaded.items()}, example)
+    if took_us < WORTH_COMPILING_US:
+        return f"not compiled: {quickest} takes {took_us:.0f} µs for a row, and little could be saved"
+    try:
+        compile_version(files.folder)
+    except CompilationError as error:
+        return error.message
+    return ""
 
 
 def _do_not_apply(files: Version, onnx_trouble: str) -> dict[Engine, str]:

@@ -27,6 +27,7 @@ LEAST_ROUNDS = 3
 _ROUND_S = 0.02
 """For the calls of one engine with one batch in a round."""
 _MOST_CALLS = 1000
+_TRIES = 5
 
 
 def race(
@@ -54,6 +55,17 @@ def race(
         rejected=rejected,
         rows_are_independent=_rows_are_independent(runs[safest], example),
     )
+
+
+def quickest_row_us(runs: Mapping[Engine, Run], example: Invocation) -> tuple[Engine, float]:
+    """Which of them computes the first row of `example`, or all of it, in the least time: before any race."""
+    inputs = example.inputs if rows_of(example.inputs) is None else take_rows(example.inputs, np.array([0]))
+    took = {
+        engine: min(_call_s(run, inputs, example.params, 1) for _ in range(_TRIES))
+        for engine, run in runs.items()
+    }
+    quickest = min(took, key=lambda engine: took[engine])
+    return quickest, took[quickest] * 1e6
 
 
 def _batches(safest: Run, example: Invocation) -> dict[int, Inputs]:

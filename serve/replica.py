@@ -14,6 +14,7 @@ import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -29,6 +30,7 @@ from journeyman.serve.application import GENERATION
 from journeyman.serve.deployment import Arguments
 from journeyman.serve.endpoint import Endpoint, Loaded
 from journeyman.serve.loader import Loader, check_signature
+from journeyman.serve.machine_code import compile_version
 from journeyman.serve.model import check_memory, why_new_replicas
 from journeyman.serve.rpc_endpoint import RpcEndpoint
 from journeyman.serve.spec import Limits
@@ -80,6 +82,8 @@ class Replica:
         self._candidate_state: str | None = None
         self._reason = ""
         self._engine_trouble = ""
+        self._compiling: dict[Path, Future[str]] = {}
+        """Why the version in a folder cannot be compiled on this node, once that is known."""
         self._stays = False
         """Whether the first version cannot make room for another."""
         self._changed = threading.Event()
@@ -135,6 +139,8 @@ class Replica:
                 reached = target
             answers = self._loaded
             assert answers is not None, "loaded before the thread starts"
+            if answers.to_compile is not None:
+                answers = self._compiled(answers, answers.to_compile, target)
             self._endpoint.metrics.serving(answers.version, str(answers.model.plan))
             report = write_report(self._report(target))
             if report == told or self._tell(report):
@@ -168,6 +174,25 @@ class Replica:
             wait([tried], OVERTAKEN_POLL_S)
         if tried.done():
             self._candidate_state, self._reason, self._candidate = tried.result()
+
+    def _compiled(self, loaded: Loaded, folder: Path, target: Target) -> Loaded:
+        """The version as machine code once this node has it: made once, while the version answers."""
+        trouble = self._compiling.get(folder)
+        if trouble is None:
+            trouble = self._compiling[folder] = Future()
+            trouble.add_done_callback(lambda _: self._changed.set())
+            compiling = threading.Thread(
+                target=lambda: trouble.set_result(_why_not_compiled(folder)), name="compiler", daemon=True
+            )
+            compiling.start()
+        if not trouble.done():
+            self._engine_trouble = loaded.engine_trouble
+            return loaded
+        if why := trouble.result():
+            self._engine_trouble = f"stays with {loaded.model.plan}: {why}"
+            return loaded
+        self._change_engine(loaded, target)
+        return self._loaded or loaded
 
     def _change_engine(self, loaded: Loaded, target: Target) -> None:
         """The same version, computed otherwise; where that fails it goes on as it is."""
@@ -276,3 +301,15 @@ class Replica:
             _log.warning("MLflow was not told what this replica has: %s", error.message)
             return False
         return True
+
+
+def _why_not_compiled(folder: Path) -> str:
+    """Empty once it is."""
+    try:
+        compile_version(folder)
+    except JourneymanError as error:
+        return error.message
+    except Exception as error:  # noqa: BLE001
+        # The file system and other processes: the thread that waits for this must hear of it.
+        return described(error)
+    return ""

@@ -24,6 +24,8 @@ class Engine(StrEnum):
     """An exported program as it was published: PyTorch runs its graph operation by operation."""
     ONNXRUNTIME = "onnxruntime"
     """The ONNX form of a program, or a version logged as ONNX."""
+    AOTINDUCTOR = "aotinductor"
+    """A program as machine code, compiled on the node that computes it."""
     EAGER = "eager"
     """The module itself, of a version that is stored as pickle."""
     PYFUNC = "pyfunc"

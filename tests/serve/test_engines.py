@@ -17,7 +17,8 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from torch import nn
 
-from journeyman.serve.engines import Run, _torch, look_at
+from journeyman.serve.devices import move
+from journeyman.serve.engines import Run, Version, _module, _of_tensors, look_at
 from journeyman.serve.hardware import this_hardware
 from journeyman.serve.model import ModelError, ServedModel, load_model, look
 from journeyman.serve.protocols.invocation import Invocation
@@ -68,6 +69,13 @@ class Placed(nn.Module):  # type: ignore[misc]
         return (self.linear(rows) * scale + self.shift * places).detach()
 
 
+class Flat(nn.Module):  # type: ignore[misc]
+    """Sees its input in another shape."""
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return rows.view(-1, 12) * 2
+
+
 ROWS = torch.arange(8.0).reshape(2, 4) / 8
 
 
@@ -79,7 +87,16 @@ def published(module: nn.Module, example: Any, folder: Path) -> Package:
 
 def loaded(folder: Path) -> dict[Engine, ServedModel]:
     version = look(folder)
-    return {engine: load_model(version, False, alone(engine)) for engine in version.engines}
+    return {
+        engine: load_model(version, False, alone(engine))
+        for engine in version.engines
+        if engine != Engine.AOTINDUCTOR
+    }
+
+
+def computed_on(device: str, version: Version) -> Run:
+    place = torch.device(device)
+    return _of_tensors(_module(version, place), version.signature, place)
 
 
 def raced(folder: Path) -> Verdict:
@@ -105,10 +122,22 @@ def test_program_exported_on_a_cpu_is_moved_to_where_it_is_computed_as_a_whole(t
     version = look(published(Placed(), ROWS, tmp_path).path)
     inputs = {"input": ROWS.numpy()}
     expected = Placed()(ROWS).numpy()
-    np.testing.assert_allclose(_torch(version, "cpu")(inputs, None)["output"], expected)
+    np.testing.assert_allclose(computed_on("cpu", version)(inputs, None)["output"], expected)
     # A device that computes nothing is everywhere: only what all came to be there gets as far as back again.
     with pytest.raises(NotImplementedError, match="copy out of meta tensor"):
-        _torch(version, "meta")(inputs, None)
+        computed_on("meta", version)(inputs, None)
+
+
+def test_program_that_is_moved_takes_no_order_of_memory_for_granted(tmp_path: Path) -> None:
+    # As on a GPU, where attention answers in another order than on the CPU that a program was exported on.
+    rows = torch.arange(24.0).reshape(2, 3, 4)
+    version = look(published(Flat(), rows, tmp_path).path)
+    otherwise = rows.mT.contiguous().mT
+    program = mlflow.pytorch.load_model(str(version.folder))
+    with pytest.raises(RuntimeError, match="view size is not compatible"):
+        program(otherwise)
+    move(program, torch.device("cpu"))
+    assert torch.equal(program(otherwise), rows.flatten(1) * 2)
 
 
 def test_onnx_form_is_a_file_that_onnxruntime_alone_runs_at_any_batch_size(tmp_path: Path) -> None:
@@ -157,7 +186,7 @@ def test_program_that_onnx_cannot_answer_for_is_published_without_it(tmp_path: P
     package = save_package(Doubled(), ROWS, tmp_path / "model")
     assert "ONNX form" in add_onnx(package)
     assert not (package.path / ONNX).parent.exists()
-    assert look(package.path).engines == (Engine.TORCH_EXPORT,)
+    assert look(package.path).engines == (Engine.TORCH_EXPORT, Engine.AOTINDUCTOR)
 
 
 def test_onnx_form_that_answers_otherwise_than_the_module_is_not_kept(

@@ -1,0 +1,127 @@
+"""Machine code of exported programs: compiled ahead of time by AOTInductor, and kept on the node it is for.
+
+It is not stored with the version. Whoever may write to a registry could then run code in replicas, and a
+program that was exported is served because it cannot.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+import torch
+from torch.export.passes import move_to_device_pass
+
+from journeyman.errors import JourneymanError
+from journeyman.serve.devices import copy_where_no_view_can_be
+from journeyman.serve.hardware import this_hardware
+from journeyman.tracking.packages import EXPORTED, load_exported
+
+LIMIT_S = 120.0
+"""For compiling a version: the first on a node took 61 s, as headers are compiled too, others 6 to 22 s."""
+LEAST_FREE_BYTES = 2 * 1024**3
+"""torch and the compiler took 0.9 GiB together for a net of nine layers."""
+_FOLDER = ".machine-code"
+_MODULE = "journeyman.serve.machine_code"
+
+
+class CompilationError(JourneymanError):
+    """A version that is not compiled on this node."""
+
+
+def machine_code(folder: Path) -> Path:
+    """Where that of the version in `folder` lies, for this process's hardware.
+
+    Raises CompilationError where there is none, or another user may have made it.
+    """
+    path = _path(folder)
+    try:
+        owners = {path.stat().st_uid, path.parent.stat().st_uid}
+    except FileNotFoundError:
+        raise CompilationError(
+            "it is not compiled on this node",
+            "That is done beside the version that answers; see what the service's replicas log.",
+        ) from None
+    if owners != {os.getuid()}:
+        raise CompilationError(
+            f"{path} belongs to another user, and is not run",
+            f"Remove {path.parent}: what is needed of it is compiled anew.",
+        )
+    return path
+
+
+def is_compiled(folder: Path) -> bool:
+    """Whether the version in `folder` is, for this process's hardware."""
+    return _path(folder).exists()
+
+
+def compile_version(folder: Path) -> None:
+    """Have the machine code of the version in `folder`, made by a process of its own at the lowest priority.
+
+    Several processes may ask for it at once: one compiles. Raises CompilationError.
+    """
+    path = _path(folder)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            return
+        free_bytes = psutil.virtual_memory().available
+        if free_bytes < LEAST_FREE_BYTES:
+            raise CompilationError(
+                f"compiling may take {LEAST_FREE_BYTES / 1024**3:g} GiB of memory, and "
+                f"{free_bytes / 1024**3:.1f} GiB are free",
+            )
+        _compile_apart(folder, path)
+
+
+def _compile_apart(folder: Path, path: Path) -> None:
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
+        # What lies under the temporary folder by default others may have put there.
+        "TORCHINDUCTOR_CACHE_DIR": str(path.parent / "inductor"),
+        # The cores are the replicas'.
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+    }
+    command = ["nice", "-n", "19", sys.executable, "-m", _MODULE, str(folder), str(path)]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            _, said = process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            for compiler in psutil.Process(process.pid).children(recursive=True):
+                compiler.kill()
+            process.kill()
+            raise CompilationError(f"compiling it takes more than {LIMIT_S:g} s") from None
+    if process.returncode:
+        words = said.decode(errors="replace").strip().splitlines()
+        raise CompilationError(f"it cannot be compiled here: {(words or ['no word of why'])[-1][:400]}")
+
+
+def _path(folder: Path) -> Path:
+    # One folder for all models: what the compiler keeps of its headers saves each of them 20 s.
+    model = folder.parent
+    return model.parent / _FOLDER / f"{model.name}.{folder.name}.{this_hardware().key}.pt2"
+
+
+def main() -> None:
+    """In a process of its own: compile the version in the folder that comes first, for the path after it."""
+    folder, path = Path(sys.argv[1]), Path(sys.argv[2])
+    program = load_exported(folder / EXPORTED)
+    if torch.cuda.is_available():
+        program = move_to_device_pass(program, "cuda")
+        copy_where_no_view_can_be(program.graph)
+    with tempfile.TemporaryDirectory(dir=path.parent) as partial, torch.no_grad():
+        made = torch._inductor.aoti_compile_and_package(program, package_path=f"{partial}/code.pt2")
+        os.rename(made, path)
+
+
+if __name__ == "__main__":
+    main()

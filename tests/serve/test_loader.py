@@ -1,0 +1,114 @@
+"""What a prepare job finds out about a version, and what replicas make of it on nodes that differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mlflow import MlflowClient
+from torch import nn
+
+from journeyman.serve.hardware import this_hardware
+from journeyman.serve.machine_code import compile_version
+from journeyman.serve.preparation import Preparation
+from journeyman.serve.prepare_job import prepare
+from journeyman.serve.verdict import Engine, write_verdict
+from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.packages import save_package
+from journeyman.tracking.records import ENGINES
+
+with warnings.catch_warnings():
+    # Ray's own, at import.
+    warnings.simplefilter("ignore")
+    from journeyman.serve.deployment import Arguments
+    from journeyman.serve.loader import Loader
+
+torch.set_num_threads(1)
+pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, while it exports.
+
+NAME = "heavy"
+ROWS = {"input": np.random.rand(3, 2048).astype("f4")}
+
+
+@pytest.fixture(scope="module")
+def registry(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowClient]:
+    """With a version that takes its time, and no ONNX form of it."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(2048, 2048), nn.GELU(), nn.LayerNorm(2048))
+    package = save_package(module, torch.rand(2, 2048), tmp_path_factory.mktemp("model") / "m")
+    client = MlflowClient(tracking_uri=mlflow_url, registry_uri=mlflow_url)
+    run = client.create_run(client.create_experiment("loader"))
+    client.log_artifacts(run.info.run_id, str(package.path), "model")
+    client.create_registered_model(NAME)
+    client.create_model_version(NAME, f"{run.info.artifact_uri}/model", run.info.run_id)
+    yield client
+    client.delete_registered_model(NAME)
+
+
+@pytest.fixture
+def mlflow(mlflow_url: str) -> Iterator[Mlflow]:
+    client = Mlflow(mlflow_url, os.environ)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where this node keeps what it has of versions."""
+    return tmp_path_factory.mktemp("node")
+
+
+def forget_machine_code(node: Path) -> None:
+    for path in node.rglob(".machine-code/*.pt2"):
+        path.unlink()
+
+
+def test_version_is_raced_as_machine_code_and_another_node_waits_until_it_has_some(
+    registry: MlflowClient, mlflow: Mlflow, node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(node))
+    hardware = this_hardware().key
+    verdict = prepare(
+        Preparation(mlflow_url=mlflow.url, model=NAME, version="1", hardware=hardware, allow_pickle=False),
+        mlflow,
+    )
+    assert set(verdict.times_us) == {Engine.TORCH_EXPORT, Engine.AOTINDUCTOR}, verdict.rejected
+
+    # Whoever won: it is machine code that the next node lacks.
+    winners = (str(Engine.AOTINDUCTOR),) * len(verdict.batch_sizes)
+    tag = write_verdict(dataclasses.replace(verdict, winners=winners))
+    registry.set_model_version_tag(NAME, "1", f"{ENGINES}.{hardware}", tag)
+    loader = Loader(arguments(mlflow), mlflow)
+    here = loader.load("1", None)
+    assert here.model.plan.engines == (Engine.AOTINDUCTOR,)
+    assert here.to_compile is None
+    forget_machine_code(node)
+    there = loader.load("1", None)
+    assert there.model.plan.engines == (Engine.TORCH_EXPORT,)
+    assert there.engine_trouble == "stays with torch.export until the version is compiled on this node"
+    np.testing.assert_allclose(
+        there.model.predict(ROWS)["output"], here.model.predict(ROWS)["output"], rtol=1e-3, atol=1e-5
+    )
+    assert there.to_compile is not None
+    compile_version(there.to_compile)
+    assert loader.load("1", None, there).model.plan.engines == (Engine.AOTINDUCTOR,)
+
+
+def test_engine_that_is_ordered_is_compiled_where_it_lacks(
+    registry: MlflowClient, mlflow: Mlflow, node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(node))
+    forget_machine_code(node)
+    ordered = Loader(arguments(mlflow), mlflow).load("1", Engine.AOTINDUCTOR)
+    assert ordered.model.plan.engines == (Engine.AOTINDUCTOR,)
+    assert ordered.model.predict(ROWS)["output"].shape == (3, 2048)
+
+
+def arguments(mlflow: Mlflow) -> Arguments:
+    return Arguments(service="heavy", run_id="", model=NAME, mlflow_url=mlflow.url, allow_pickle=False)
