@@ -86,8 +86,8 @@ def _compile_apart(folder: Path, path: Path) -> None:
         "OMP_NUM_THREADS": str(torch.get_num_threads()),
         # What lies under the temporary folder by default others may have put there.
         "TORCHINDUCTOR_CACHE_DIR": str(path.parent / "inductor"),
-        # The cores are the replicas'.
-        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+        # The other cores are the replicas'.
+        "TORCHINDUCTOR_COMPILE_THREADS": str(max(1, (os.cpu_count() or 1) // 2)),
     }
     command = ["nice", "-n", "19", sys.executable, "-m", _MODULE, str(folder), str(path)]
     with subprocess.Popen(

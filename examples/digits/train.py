@@ -82,9 +82,11 @@ def log_datasets(digits: Digits) -> None:
 def evaluate(model: nn.Module, digits: Digits) -> dict[str, float]:
     """On every worker the same: the weights are, and 360 images are not worth the talk."""
     model.eval()
+    # Where prepare_model() has put it: a GPU, if the job asks for one.
+    device = next(model.parameters()).device
     with torch.no_grad():
-        logits = model(torch.from_numpy(digits.test_images))
-    labels = torch.from_numpy(digits.test_labels)
+        logits = model(torch.from_numpy(digits.test_images).to(device))
+    labels = torch.from_numpy(digits.test_labels).to(device)
     return {
         "test_loss": nn.functional.cross_entropy(logits, labels).item(),
         "test_accuracy": (logits.argmax(dim=1) == labels).float().mean().item(),

@@ -174,6 +174,11 @@ def service(
     for verdict in verdicts:
         say()
         _print_verdict(verdict)
+    if not verdicts and not found.spec.get("engine"):
+        say()
+        gpus = found.spec.get("resources", {}).get("gpus")
+        where = "; a race takes GPUs of its own, on a node that serves it" if gpus else ""
+        say(f"Its engines are not raced yet{where}.")
     say()
     say(f"Next: `journeyman query {found.name} --example`, `journeyman undeploy {found.name}`.")
 
