@@ -20,10 +20,12 @@ from torch.export.passes import move_to_device_pass
 from journeyman.errors import JourneymanError
 from journeyman.serve.devices import copy_where_no_view_can_be
 from journeyman.serve.hardware import this_hardware
-from journeyman.tracking.packages import EXPORTED, load_exported
+from journeyman.tracking.packages import EXPORTED, graph_bytes, load_exported
 
 LIMIT_S = 120.0
 """For compiling a version: the first on a node took 61 s, as headers are compiled too, others 6 to 22 s."""
+MOST_GRAPH_BYTES = 1024**2
+"""800 layers, a graph of 2.5 MiB, were not compiled after 120 s."""
 LEAST_FREE_BYTES = 2 * 1024**3
 """torch and the compiler took 0.9 GiB together for a net of nine layers."""
 _FOLDER = ".machine-code"
@@ -71,6 +73,11 @@ def compile_version(folder: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():
             return
+        graph = graph_bytes(folder / EXPORTED)
+        if graph > MOST_GRAPH_BYTES:
+            raise CompilationError(
+                f"its graph of {graph / 1024**2:.1f} MiB would take longer to compile than {LIMIT_S:g} s"
+            )
         free_bytes = psutil.virtual_memory().available
         if free_bytes < LEAST_FREE_BYTES:
             raise CompilationError(

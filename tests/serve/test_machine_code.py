@@ -73,6 +73,12 @@ def test_nothing_is_compiled_where_memory_is_short(folder: Path, monkeypatch: py
         compile_version(folder)
 
 
+def test_large_graph_is_not_even_begun(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_code, "MOST_GRAPH_BYTES", 1024)
+    with pytest.raises(CompilationError, match="its graph of .* MiB would take longer to compile than 120 s"):
+        compile_version(folder)
+
+
 def test_machine_code_answers_as_the_program_at_any_batch_size(folder: Path) -> None:
     compile_version(folder)
     assert is_compiled(folder)
