@@ -176,7 +176,9 @@ def test_job_that_cannot_go_well_fails_once_with_a_reason_of_one_line(
 
 
 def test_interrupt_ends_the_watching_and_not_the_job(client: Client, folder: Path) -> None:
-    program = "from journeyman.cli import main; main()"
+    # What a shell has started in the background ignores the signal, and all that it starts in turn.
+    heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program = heeds + "from journeyman.cli import main; main()"
     file = spec(folder, "watched", entrypoint="loops:sleeps")
     following = watch(["submit", str(file), "--follow"], program, "submitted watched")
     job = client.job("watched")
