@@ -90,9 +90,9 @@ class Ray:
         nodes = tuple(node for _, node in self._nodes())
         return Capacity(nodes=nodes, growth=growth, occupants=occupants)
 
-    def free_gpus(self, node_ip: str) -> float:
-        """How many GPUs of that node nobody holds; 0 where there is no such node."""
-        return sum(node.free.get("GPU", 0) for ip, node in self._nodes() if ip == node_ip)
+    def free_gpus(self) -> dict[str, float]:
+        """How many GPUs nobody holds, by the address of the node."""
+        return {ip: node.free.get("GPU", 0) for ip, node in self._nodes()}
 
     def _nodes(self) -> Iterator[tuple[str, Node]]:
         """Those that are alive, by their addresses."""

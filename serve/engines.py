@@ -76,7 +76,7 @@ def look_at(folder: Path) -> Version:
 
 
 def load_engine(engine: Engine, version: Version) -> Run:
-    """Raises whatever a loader raises: those of all flavors run here; see `machine_code`."""
+    """Raises whatever a loader raises: those of all flavors run here. CompilationError: no machine code."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if engine in (Engine.TORCH_EXPORT, Engine.EAGER):
         return _of_tensors(_module(version, device), version.signature, device)

@@ -60,21 +60,15 @@ class Preparer:
         lacking = {self._preparation(each): each for each in self._lacking(serving)}
         if not lacking:
             return
-        nodes = {preparation: self._node_with_room(each) for preparation, each in lacking.items()}
+        # Asked for once: a race may wait for long, and this is every turn's.
+        free_gpus = self._ray.free_gpus() if any(each.spec.resources.gpus for each in serving) else {}
+        nodes = {preparation: _node_with_room(each, free_gpus) for preparation, each in lacking.items()}
         snapshot = Snapshot(
             lacking=tuple(lacking),
             no_room=frozenset(preparation for preparation, node_ip in nodes.items() if node_ip is None),
             jobs={id_: job.status for id_, job in self._ray.jobs().items()},
         )
         self._act(decide(snapshot), lacking, nodes)
-
-    def _node_with_room(self, serving: Serving) -> str | None:
-        gpus = serving.spec.resources.gpus
-        if not gpus:
-            # It takes no CPU from what could be placed.
-            return serving.node_ips[0]
-        # Of two on one GPU both are slow, and one of them is asked by people.
-        return next((ip for ip in serving.node_ips if self._ray.free_gpus(ip) >= gpus), None)
 
     def _act(
         self,
@@ -152,3 +146,12 @@ class Preparer:
         keys = {tag["key"] for tag in tags}
         found = {key.removeprefix(f"{ENGINES}.") for key in keys if key.startswith(f"{ENGINES}.")}
         self._verdicts[version] = frozenset(found)
+
+
+def _node_with_room(serving: Serving, free_gpus: Mapping[str, float]) -> str | None:
+    gpus = serving.spec.resources.gpus
+    if not gpus:
+        # It takes no CPU from what could be placed.
+        return serving.node_ips[0]
+    # Of two on one GPU both are slow, and one of them is asked by people.
+    return next((ip for ip in serving.node_ips if free_gpus.get(ip, 0) >= gpus), None)

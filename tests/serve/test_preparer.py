@@ -32,8 +32,8 @@ class Remembering(Ray):
         self.submitted: list[tuple[str, Mapping[str, float] | None]] = []
         self.free = {"10.0.0.7": 0.0, "10.0.0.8": 0.5}
 
-    def free_gpus(self, node_ip: str) -> float:
-        return self.free[node_ip]
+    def free_gpus(self) -> dict[str, float]:
+        return self.free
 
     def jobs(self) -> dict[str, RayJob]:
         return self.known
