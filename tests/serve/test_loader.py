@@ -14,8 +14,8 @@ import torch
 from mlflow import MlflowClient
 from torch import nn
 
+from journeyman.serve import machine_code
 from journeyman.serve.hardware import this_hardware
-from journeyman.serve.machine_code import compile_version
 from journeyman.serve.preparation import Preparation
 from journeyman.serve.prepare_job import prepare
 from journeyman.serve.verdict import Engine, write_verdict
@@ -59,20 +59,21 @@ def mlflow(mlflow_url: str) -> Iterator[Mlflow]:
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where this node keeps what it has of versions."""
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("node")
 
 
-def forget_machine_code(node: Path) -> None:
-    for path in node.rglob(".machine-code/*.pt2"):
-        path.unlink()
+@pytest.fixture
+def node(node_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this node keeps what it has of versions. It may be as slow as it likes."""
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(node_folder))
+    monkeypatch.setattr(machine_code, "LIMIT_S", 900.0)
+    return node_folder
 
 
 def test_version_is_raced_as_machine_code_and_another_node_waits_until_it_has_some(
-    registry: MlflowClient, mlflow: Mlflow, node: Path, monkeypatch: pytest.MonkeyPatch
+    registry: MlflowClient, mlflow: Mlflow, node: Path
 ) -> None:
-    monkeypatch.setenv("JOURNEYMAN_HOME", str(node))
     hardware = this_hardware().key
     verdict = prepare(
         Preparation(mlflow_url=mlflow.url, model=NAME, version="1", hardware=hardware, allow_pickle=False),
@@ -88,7 +89,8 @@ def test_version_is_raced_as_machine_code_and_another_node_waits_until_it_has_so
     here = loader.load("1", None)
     assert here.model.plan.engines == (Engine.AOTINDUCTOR,)
     assert here.to_compile is None
-    forget_machine_code(node)
+    (code,) = node.rglob(".machine-code/*.pt2")
+    elsewhere = code.rename(code.with_suffix(".elsewhere"))
     there = loader.load("1", None)
     assert there.model.plan.engines == (Engine.TORCH_EXPORT,)
     assert there.engine_trouble == "stays with torch.export until the version is compiled on this node"
@@ -96,15 +98,15 @@ def test_version_is_raced_as_machine_code_and_another_node_waits_until_it_has_so
         there.model.predict(ROWS)["output"], here.model.predict(ROWS)["output"], rtol=1e-3, atol=1e-5
     )
     assert there.to_compile is not None
-    compile_version(there.to_compile)
+    elsewhere.rename(code)
     assert loader.load("1", None, there).model.plan.engines == (Engine.AOTINDUCTOR,)
 
 
 def test_engine_that_is_ordered_is_compiled_where_it_lacks(
-    registry: MlflowClient, mlflow: Mlflow, node: Path, monkeypatch: pytest.MonkeyPatch
+    registry: MlflowClient, mlflow: Mlflow, node: Path
 ) -> None:
-    monkeypatch.setenv("JOURNEYMAN_HOME", str(node))
-    forget_machine_code(node)
+    for code in node.rglob(".machine-code/*.pt2"):
+        code.unlink()
     ordered = Loader(arguments(mlflow), mlflow).load("1", Engine.AOTINDUCTOR)
     assert ordered.model.plan.engines == (Engine.AOTINDUCTOR,)
     assert ordered.model.predict(ROWS)["output"].shape == (3, 2048)
