@@ -51,7 +51,7 @@ bench: $(STAMP)
 	@$(BIN)/python benchmarks/base.py
 	@$(BIN)/python benchmarks/serving.py
 	@$(BIN)/python benchmarks/engines.py
-	@$(BIN)/python benchmarks/unwatched.py
+	@$(BIN)/python benchmarks/shortcut.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .demo

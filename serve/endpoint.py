@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import coroutine
 from typing import Any
 
 import orjson
@@ -262,24 +263,43 @@ async def _gone(request: Request) -> None:
 async def _body(request: Request, headers: Mapping[bytes, bytes], limits: Limits) -> bytes:
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise RequestError("The body must come without Content-Encoding.", status=415)
+    reading = _read(request, limits.body)
+    try:
+        pending = reading.send(None)
+    except StopIteration as read:
+        # All of it is there already, as small bodies are: a timer would cost more than reading it.
+        body: bytes = read.value
+        return body
     try:
         async with asyncio.timeout(limits.time):
-            message = await request.receive()
-            body: bytes = message.get("body", b"")
-            check_size(len(body), limits.body)
-            if not message.get("more_body"):
-                return body
-            chunks, size = [body], len(body)
-            while message.get("more_body"):
-                message = await request.receive()
-                size += len(message.get("body", b""))
-                check_size(size, limits.body)
-                chunks.append(message.get("body", b""))
-            return b"".join(chunks)
+            return await _resumed(reading, pending)
     except TimeoutError:
         raise RequestError(
             f"The body did not arrive within {limits.time:g} s.", status=408, error_code="REQUEST_TIMEOUT"
         ) from None
+
+
+async def _read(request: Request, limit_bytes: int) -> bytes:
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        check_size(size, limit_bytes)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+@coroutine
+def _resumed(begun: Coroutine[Any, Any, bytes], pending: Any) -> Generator[Any, Any, bytes]:
+    """What a coroutine returns that was begun by hand, and waits for `pending`."""
+    try:
+        yield pending
+        body: bytes = yield from begun
+        return body
+    finally:
+        begun.close()
 
 
 def check_size(size_bytes: int, limit_bytes: int) -> None:

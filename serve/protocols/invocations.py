@@ -58,7 +58,7 @@ def parse(body: bytes, content_type: str | None, signature: Signature) -> Invoca
     # np.asarray turns numbers beside one long string into that many long strings: 1 MB becomes 100 GB.
     # Without more quotes than the keys need, and without true and false, there are numbers alone, and nothing
     # to look through.
-    words = body.count(b'"') > 2 * (keys + len(document)) or b"true" in body or b"false" in body
+    words = body.count(b'"') > 2 * (keys + len(document)) or _holds_booleans(body)
     several = len(signature.inputs) > 1
     by_name = several or data is named
     inputs = {
@@ -68,6 +68,11 @@ def parse(body: bytes, content_type: str | None, signature: Signature) -> Invoca
     if several:
         check_batch(inputs, signature)
     return Invocation(inputs, params)
+
+
+def _holds_booleans(body: bytes) -> bool:
+    """Whether it may. One letter is found ten times as fast as a word, and numbers have none of these two."""
+    return (b"r" in body and b"true" in body) or (b"l" in body and b"false" in body)
 
 
 def _media_type(content_type: str | None) -> str:

@@ -107,10 +107,12 @@ def check_not_empty(array: np.ndarray, field: Field, where: str) -> None:
 
 def check_shape(array: np.ndarray, field: Field, where: str) -> None:
     shape = field.shape
-    if len(array.shape) == len(shape) and all(
-        wanted in (-1, size) for wanted, size in zip(shape, array.shape, strict=True)
-    ):
-        return
+    if len(array.shape) == len(shape):
+        for wanted, size in zip(shape, array.shape, strict=True):
+            if wanted not in (-1, size):
+                break
+        else:
+            return
     hint = ""
     if len(array.shape) == len(shape) - 1 and shape[0] == -1:
         hint = " A single sample is a batch of one: put it into a list."

@@ -42,20 +42,31 @@ def _prometheus_sees(stack: Settings, answered: int, engine: str) -> None:
             for target in targets
             for family in text_string_to_metric_families(httpx.get(f"http://{target}/metrics").text)
             for sample in family.samples
-            if sample.name == f"ray_journeyman_{name}" and sample.labels["service"] == NAME
+            if sample.name == f"ray_{name}"
+            and NAME in (sample.labels.get("service"), sample.labels.get("application"))
         ]
 
     def requests(code: str) -> float:
-        told = samples("request_duration_seconds_count")
+        told = samples("journeyman_request_duration_seconds_count")
         assert {sample.labels["version"] for sample in told} <= {"1"}
         return sum(sample.value for sample in told if sample.labels["code"] == code)
 
     deadline = time.monotonic() + LIMIT_S
     while requests("200") < answered or requests("400") < 1:
-        assert time.monotonic() < deadline, (answered, samples("request_duration_seconds_count"))
+        assert time.monotonic() < deadline, (answered, samples("journeyman_request_duration_seconds_count"))
         time.sleep(1)
     assert requests("500") == 0
-    assert engine in {sample.labels["engine"] for sample in samples("serving") if sample.value == 1}
+    # Serve's own dashboards see the same requests.
+    while sum(sample.value for sample in samples("serve_num_http_requests_total")) < answered + 1:
+        assert time.monotonic() < deadline, samples("serve_num_http_requests_total")
+        time.sleep(1)
+    assert sum(sample.value for sample in samples("serve_deployment_request_counter_total")) > answered
+    assert {sample.labels["error_code"] for sample in samples("serve_num_http_error_requests_total")} == {
+        "400"
+    }
+    assert engine in {
+        sample.labels["engine"] for sample in samples("journeyman_serving") if sample.value == 1
+    }
 
 
 @pytest.mark.filterwarnings("ignore")  # MLflow's and torch's own, while they export.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -149,9 +152,37 @@ def test_limits_of_a_service_hold_and_change_while_it_answers(stack: Settings, u
         assert "larger than 4 MiB" in until(413, b"[" * (4 * 2**20 + 1)).json()["message"]
         client.deploy(spec)
         until(200)
-    # A request's id comes back.
+
+
+def test_each_answer_has_the_id_of_its_request(url: str) -> None:
     named = httpx.get(f"{url}/ping", headers={"x-request-id": "mine"})
-    assert named.headers["x-request-id"] == "mine"
+    assert named.headers.get_list("x-request-id") == ["mine"]
+    # Serve's own have hyphens: this one was not led through Serve.
+    made = [httpx.get(f"{url}{path}").headers["x-request-id"] for path in ("/ping", "/nothing")]
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in made)
+    assert made[0] != made[1]
+
+
+def test_service_with_many_requests_at_once_gets_another_replica(stack: Settings, url: str) -> None:
+    address = urlsplit(url)
+    body = json.dumps({"inputs": [[1, 2, 3, 4]]}).encode()
+    head = f"POST {address.path}/invocations HTTP/1.1\r\nhost: {NAME}\r\ncontent-length: {len(body)}\r\n\r\n"
+    with ExitStack() as opened:
+        client = opened.enter_context(closing(Client(stack)))
+        # Requests that take their time, and no processor's: the rest of them comes later.
+        asking = [
+            opened.enter_context(socket.create_connection((address.hostname, address.port), LIMIT_S))
+            for _ in range(60)
+        ]
+        for each in asking:
+            each.sendall(head.encode() + body[:10])
+        deadline = time.monotonic() + LIMIT_S
+        while client.service(NAME).running_replicas < 2:
+            assert time.monotonic() < deadline, client.service(NAME)
+            time.sleep(0.2)
+        for each in asking:
+            each.sendall(body[10:])
+        assert {each.recv(4096).split(b"\r\n")[0] for each in asking} == {b"HTTP/1.1 200 OK"}
 
 
 def test_refusals_have_the_shape_of_the_protocol(url: str) -> None:

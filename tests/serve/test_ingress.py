@@ -1,4 +1,7 @@
-"""What Serve's servers do before a request reaches a service, as far as Ray itself understands it."""
+"""What stands before Serve's own servers, where there is no replica: it leaves everything to them.
+
+What it does in a replica tests/integration/test_protocols.py and test_engines.py ask of a real one.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import warnings
 from typing import Any
 
+import pytest
 from ray._common.utils import import_attr
 from starlette.types import Message, Receive, Scope, Send
 
@@ -14,13 +18,11 @@ from journeyman.cluster.parts import INGRESS
 with warnings.catch_warnings():
     # Ray's own schema is written in an older form of pydantic's.
     warnings.simplefilter("ignore", DeprecationWarning)
-    from ray.serve._private.http_util import (
-        parse_disconnect_disabled_header,
-        validate_http_proxy_callback_return,
-    )
+    from ray.serve._private.http_util import validate_http_proxy_callback_return
 
 
-def test_serve_is_told_not_to_watch_whoever_asks() -> None:
+@pytest.mark.parametrize("kind", ["http", "websocket", "lifespan"])
+def test_proxies_of_ray_answer_as_they_do_without_it(kind: str) -> None:
     [middleware] = validate_http_proxy_callback_return(import_attr(INGRESS)())
     seen: list[Scope] = []
 
@@ -30,8 +32,6 @@ def test_serve_is_told_not_to_watch_whoever_asks() -> None:
     async def nothing(*_: Any) -> Message:
         return {}
 
-    headers = [(b"host", b"here")]
-    asked = {"type": "http", "headers": headers}
+    asked = {"type": kind, "path": "/digits/invocations", "headers": [(b"host", b"here")]}
     asyncio.run(middleware.cls(app)(asked, nothing, nothing))
-    assert parse_disconnect_disabled_header(dict(seen[0]["headers"]))
-    assert seen[0]["headers"][0] == headers[0]
+    assert seen == [{"type": kind, "path": "/digits/invocations", "headers": [(b"host", b"here")]}]

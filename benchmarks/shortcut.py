@@ -1,7 +1,7 @@
-"""What it costs a small model that Serve watches whether whoever asks is still there: one replica, by turns.
+"""What a request of a small model costs on Serve's own way, and past it: two services, by turns.
 
-Its service goes without the middleware of the local stack, so that a header of the request decides. Prints a
-line of each and, last, one line of JSON.
+They answer with the same version; one goes without the middleware of the local stack. Prints a line of each
+and, last, one line of JSON.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ ROUNDS = 12
 ROUND_S = 1.0
 SPEC = """
 kind: service
-name: asked
+name: {name}
 model: models:/asked@champion
 replicas: 1
 engine: onnxruntime
-env:
-  RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH: ""
 """
-JSON = ("content-type", "application/json")
-WAYS = {"watched": (JSON,), "unwatched": (JSON, ("x-request-disconnect-disabled", "?1"))}
+WAYS = {
+    "shortcut": "",
+    "serve": 'env:\n  RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH: ""\n',
+}
 
 
-def replica() -> psutil.Process:
-    [found] = [each for each in psutil.process_iter() if "ServeReplica:asked:" in " ".join(each.cmdline())]
+def replica(name: str) -> psutil.Process:
+    [found] = [each for each in psutil.process_iter() if f"ServeReplica:{name}:" in " ".join(each.cmdline())]
     return found
 
 
@@ -46,25 +46,30 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     torch.set_num_threads(1)
     figures: dict[str, dict[str, float]] = {}
+    body = json.dumps({"inputs": [[1.0, 2.0, 3.0, 4.0]]}).encode()
     with person_with_empty_home() as person, tempfile.TemporaryDirectory() as folder:
         say("starting a stack")
         person.types("up")
         mlflow_url = next(part["url"] for part in person.asks("status")["parts"] if part["name"] == "mlflow")
         Registry(mlflow_url).exported("asked", small(), "champion")
-        spec = Path(folder) / "asked.yaml"
-        spec.write_text(SPEC)
-        person.types("deploy", spec)
-        wait(lambda: person.asks("service", "asked")["phase"] == "healthy", "the service is healthy")
-        url = f"{person.asks('service', 'asked')['url']}/invocations"
-        body = json.dumps({"inputs": [[1.0, 2.0, 3.0, 4.0]]}).encode()
-        process = replica()
-        closed_loop(Request(url, body), CONNECTIONS, ROUND_S)
+        urls = {}
+        for way, more in WAYS.items():
+            spec = Path(folder) / f"{way}.yaml"
+            spec.write_text(SPEC.format(name=way) + more)
+            person.types("deploy", spec)
+            wait(
+                lambda way=way: person.asks("service", way)["phase"] == "healthy",  # type: ignore[misc]
+                "the service is healthy",
+            )
+            urls[way] = f"{person.asks('service', way)['url']}/invocations"
+            closed_loop(Request(urls[way], body), CONNECTIONS, ROUND_S)
         rates: dict[str, list[float]] = {way: [] for way in WAYS}
         costs: dict[str, list[float]] = {way: [] for way in WAYS}
+        processes = {way: replica(way) for way in WAYS}
         for _ in range(ROUNDS):
-            for way, headers in WAYS.items():
+            for way, process in processes.items():
                 began, began_s = process.cpu_times(), time.monotonic()
-                found = closed_loop(Request(url, body, headers), CONNECTIONS, ROUND_S)
+                found = closed_loop(Request(urls[way], body), CONNECTIONS, ROUND_S)
                 if found.failed:
                     sys.exit(f"{found.failed} requests failed")
                 ended, took_s = process.cpu_times(), time.monotonic() - began_s
