@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import coroutine
@@ -34,6 +34,8 @@ READ_ON_LOOP_BYTES = 128 * 1024
 """A body up to this size is read on the event loop: JSON of so much takes about a millisecond."""
 _JSON = "application/json"
 _OCTETS = "application/octet-stream"
+_TEXT = "text/plain; charset=utf-8"
+_HTML = "text/html; charset=utf-8"
 _log = logging.getLogger(__name__)
 
 
@@ -53,6 +55,32 @@ class Loaded:
     """Why it is not computed as it was measured to be the fastest."""
     to_compile: Path | None = None
     """Its folder, where it would be if it were compiled on this node."""
+    raw_headers: list[tuple[bytes, bytes]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        raw = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+        object.__setattr__(self, "raw_headers", raw)
+
+
+class _Answer(Response):
+    """Of a version, whose headers are encoded once: doing that for each request costs more than this."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        body: bytes,
+        media_type: str = _JSON,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        self.raw_headers = [
+            *loaded.raw_headers,
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", media_type.encode()),
+        ]
+        for name, value in (headers or {}).items():
+            self.raw_headers.append((name.encode(), value.encode()))
 
 
 class Endpoint:
@@ -85,14 +113,17 @@ class Endpoint:
             refusal = error
         except Exception as error:  # noqa: BLE001
             # The model's own code runs here: anything can come out of it.
-            refusal = self.failure(error, loaded)
+            request_id = _text(dict(request.scope["headers"]), b"x-request-id")
+            refusal = self.failure(error, loaded, request_id or "")
         protocol = invocations if open_path is None else open_inference
-        headers = {**loaded.headers, **refusal.headers}
-        return Response(protocol.render_error(refusal), refusal.status, headers, _JSON)
+        body = protocol.render_error(refusal)
+        return _Answer(loaded, body, status=refusal.status, headers=refusal.headers)
 
-    def failure(self, error: Exception, loaded: Loaded) -> RequestError:
+    def failure(self, error: Exception, loaded: Loaded, request_id: str) -> RequestError:
         """For what the model raised on a request, none of which is the caller's; the log has it."""
-        _log.error("version %s of %s failed on a request", loaded.version, self._model, exc_info=error)
+        _log.error(
+            "version %s of %s failed on request %s", loaded.version, self._model, request_id, exc_info=error
+        )
         return RequestError(
             "The model failed on this request; its log says how.", status=500, error_code=INTERNAL_ERROR
         )
@@ -109,12 +140,12 @@ class Endpoint:
             body = await _body(request, headers, self.limits)
             read = partial(_read_invocation, loaded.model.signature, body, _text(headers, b"content-type"))
             answer = await self.computed(loaded, len(body), read, partial(_gone, request))
-            return Response(answer, 200, loaded.headers, _JSON)
+            return _Answer(loaded, answer)
         if path in ("/openapi.json", "/docs"):
             return await self._described(path == "/docs", loaded)
         if path:
-            return Response(b"\n", 200, loaded.headers, "text/plain")
-        return Response(loaded.description, 200, loaded.headers, _JSON)
+            return _Answer(loaded, b"\n", _TEXT)
+        return _Answer(loaded, loaded.description)
 
     async def _described(self, for_people: bool, loaded: Loaded) -> Response:
         model = loaded.model
@@ -128,10 +159,10 @@ class Endpoint:
             )
         )
         if not for_people:
-            return Response(orjson.dumps(document), 200, loaded.headers, _JSON)
+            return _Answer(loaded, orjson.dumps(document))
         # A megabyte is read and put together: neither where requests are read nor where models answer.
         page = await asyncio.to_thread(openapi.page, document)
-        return Response(page, 200, loaded.headers, "text/html")
+        return _Answer(loaded, page.encode(), _HTML)
 
     async def _answer_open_inference(self, request: Request, path: str, loaded: Loaded) -> Response:
         route = open_inference.read_path(path)
@@ -140,7 +171,7 @@ class Endpoint:
         if name is None:
             server = open_inference.server_metadata(VERSION)
             told = open_inference.readiness(route) if route.verb else server
-            return Response(told, 200, loaded.headers, _JSON)
+            return _Answer(loaded, told)
         self.check_model(name, route.version, loaded)
         if route.verb == "infer":
             headers = dict(request.scope["headers"])
@@ -148,13 +179,13 @@ class Endpoint:
             infer = partial(_read_infer, loaded, name, body, _text(headers, JSON_SIZE_HEADER.encode()))
             answer, size = await self.computed(loaded, len(body), infer, partial(_gone, request))
             if size is None:
-                return Response(answer, 200, loaded.headers, _JSON)
-            return Response(answer, 200, {**loaded.headers, JSON_SIZE_HEADER: str(size)}, _OCTETS)
+                return _Answer(loaded, answer)
+            return _Answer(loaded, answer, _OCTETS, headers={JSON_SIZE_HEADER: str(size)})
         if route.verb:
-            return Response(open_inference.readiness(route), 200, loaded.headers, _JSON)
+            return _Answer(loaded, open_inference.readiness(route))
         model = loaded.model
         metadata = open_inference.model_metadata(name, loaded.version, model.platform, model.signature)
-        return Response(metadata, 200, loaded.headers, _JSON)
+        return _Answer(loaded, metadata)
 
     def check_model(self, model: str, version: str | None, loaded: Loaded) -> None:
         """Raises RequestError, 404, where another model or version is asked than the one that serves."""

@@ -17,7 +17,6 @@ from typing import Any
 from ray import serve
 from ray.serve._private.common import RequestMetadata, RequestProtocol
 from ray.serve._private.tracing_utils import is_tracing_enabled
-from ray.serve.context import _RequestContext, _serve_request_context
 from ray.serve.exceptions import RayServeException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -57,12 +56,6 @@ class Shortcut:
         began = time.perf_counter()
         scope["root_path"] = behind.prefix
         request_id = _request_id(scope)
-        # The log of whatever runs for this request has its id by it.
-        _serve_request_context.set(
-            _RequestContext(
-                route=behind.prefix, request_id=request_id.decode("latin-1"), app_name=behind.application
-            )
-        )
         replica = behind.replica
         metrics = replica._metrics_manager
         await replica._semaphore.acquire()
@@ -135,10 +128,12 @@ def _is_below(scope: Scope, prefix: str) -> bool:
 
 
 def _request_id(scope: Scope) -> bytes:
-    """The caller's, or one that is made here."""
+    """The caller's, or one that is made here and put among its headers."""
     for name, value in scope["headers"]:
         if name == _REQUEST_ID:
             found: bytes = value
             return found
     # Nobody relies on it to be hard to guess; the system's own random numbers cost a call of the kernel.
-    return b"%032x" % random.getrandbits(128)
+    made = b"%032x" % random.getrandbits(128)
+    scope["headers"] = [*scope["headers"], (_REQUEST_ID, made)]
+    return made

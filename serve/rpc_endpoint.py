@@ -36,7 +36,7 @@ class RpcEndpoint:
             refusal = error
         except Exception as error:  # noqa: BLE001
             # The model's own code runs here: anything can come out of it.
-            refusal = self._endpoint.failure(error, loaded)
+            refusal = self._endpoint.failure(error, loaded, context.request_id() or "")
         status = refusal.status if refusal else 200
         self._endpoint.metrics.answered(loaded.version, status, time.perf_counter() - began)
         if refusal is None:

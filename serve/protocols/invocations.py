@@ -105,6 +105,10 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _form(document: Mapping[str, Any]) -> str:
+    if len(document) == 1:
+        [form] = document
+        if form in _FORMS:
+            return form
     forms = [form for form in _FORMS if form in document]
     if len(forms) > 1:
         raise RequestError(f"Only one of {listed(forms)} may be given.")

@@ -100,8 +100,9 @@ def test_body_that_is_encoded_is_415() -> None:
 def test_failure_of_the_model_tells_nothing_of_its_words(
     version: Loaded, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answer = posted(request(b'{"inputs": [[13, 1]]}'), version)
+    answer = posted(request(b'{"inputs": [[13, 1]]}', x_request_id="mine"), version)
     assert (answer.status_code, b"secret" in answer.body) == (500, False)
+    assert "failed on request mine" in caplog.text
     assert "ArithmeticError: a secret" in caplog.text
 
 
