@@ -29,8 +29,6 @@ IMPORT_PATH = "journeyman.serve.deployment:build"
 _DEFAULT_PORT = 8000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-_ONGOING_PER_QUEUED = 2
-"""Ray holds back what is above `max_ongoing_requests`, and a replica must see the requests it refuses."""
 _TARGET_ONGOING_REQUESTS = 16
 _UPSCALE_DELAY_S = 3
 _DOWNSCALE_DELAY_S = 60
@@ -71,7 +69,8 @@ def application_config(
                 "name": DEPLOYMENT,
                 "user_config": _user_config(spec, rollout, verdicts),
                 "ray_actor_options": _actor_options(spec, rollout.target_generation),
-                "max_ongoing_requests": _ONGOING_PER_QUEUED * spec.limits.queue,
+                # Ray holds back what is above it, and a replica must see the requests it refuses.
+                "max_ongoing_requests": spec.limits.ongoing,
                 # New replicas beside the old ones: without it a single replica is gone before its successor
                 # is there. A quarter at a time, one at least: all at once they take the cores from those that
                 # answer while they load.

@@ -94,6 +94,8 @@ class Endpoint:
         self._batcher = Batcher()
         self._waiting = 0
         """Requests whose answer is computed, or waits for that."""
+        self._receiving = 0
+        """Requests whose body is still on its way."""
 
     async def answer(self, request: Request, loaded: Loaded) -> Response:
         """Whatever comes: what is refused or fails is answered too."""
@@ -137,7 +139,7 @@ class Endpoint:
         _check_method(request, post)
         if post:
             headers = dict(request.scope["headers"])
-            body = await _body(request, headers, self.limits)
+            body = await self._body(request, headers)
             read = partial(_read_invocation, loaded.model.signature, body, _text(headers, b"content-type"))
             answer = await self.computed(loaded, len(body), read, partial(_gone, request))
             return _Answer(loaded, answer)
@@ -175,7 +177,7 @@ class Endpoint:
         self.check_model(name, route.version, loaded)
         if route.verb == "infer":
             headers = dict(request.scope["headers"])
-            body = await _body(request, headers, self.limits)
+            body = await self._body(request, headers)
             infer = partial(_read_infer, loaded, name, body, _text(headers, JSON_SIZE_HEADER.encode()))
             answer, size = await self.computed(loaded, len(body), infer, partial(_gone, request))
             if size is None:
@@ -214,12 +216,7 @@ class Endpoint:
             return render(loaded.model.predict(invocation.inputs, invocation.params))
         limits = self.limits
         if self._waiting >= limits.queue:
-            raise RequestError(
-                f"{limits.queue} requests wait here already. Try again in a second.",
-                status=503,
-                error_code="RESOURCE_EXHAUSTED",
-                headers={"retry-after": "1"},
-            )
+            raise _full(limits.queue, "wait here already")
         if size_bytes <= READ_ON_LOOP_BYTES:
             # Read here, while the thread computes what came before: that needs no interpreter.
             asked = read()
@@ -249,6 +246,33 @@ class Endpoint:
             self._waiting -= 1
             self.metrics.waiting(self._waiting)
 
+    async def _body(self, request: Request, headers: Mapping[bytes, bytes]) -> bytes:
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            raise RequestError("The body must come without Content-Encoding.", status=415)
+        limits = self.limits
+        reading = _read(request, limits.body)
+        try:
+            pending = reading.send(None)
+        except StopIteration as read:
+            # All of it is there already, as small bodies are: a timer would cost more than reading it.
+            body: bytes = read.value
+            return body
+        if self._receiving + self._waiting >= limits.ongoing:
+            reading.close()
+            raise _full(limits.ongoing, "are on their way here already")
+        self._receiving += 1
+        try:
+            async with asyncio.timeout(limits.time):
+                return await _resumed(reading, pending)
+        except TimeoutError:
+            raise RequestError(
+                f"The body did not arrive within {limits.time:g} s.",
+                status=408,
+                error_code="REQUEST_TIMEOUT",
+            ) from None
+        finally:
+            self._receiving -= 1
+
 
 def _read_invocation(
     signature: Signature, body: bytes, content_type: str | None
@@ -267,6 +291,15 @@ def _read_infer(
         return b"".join(parts), size
 
     return asked.invocation, render
+
+
+def _full(requests: int, where: str) -> RequestError:
+    return RequestError(
+        f"{requests} requests {where}. Try again in a second.",
+        status=503,
+        error_code="RESOURCE_EXHAUSTED",
+        headers={"retry-after": "1"},
+    )
 
 
 def _check_method(request: Request, post: bool) -> None:
@@ -289,25 +322,6 @@ async def _gone(request: Request) -> None:
     """Returns when whoever sent the request, all of which has been received, has closed the connection."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _body(request: Request, headers: Mapping[bytes, bytes], limits: Limits) -> bytes:
-    if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise RequestError("The body must come without Content-Encoding.", status=415)
-    reading = _read(request, limits.body)
-    try:
-        pending = reading.send(None)
-    except StopIteration as read:
-        # All of it is there already, as small bodies are: a timer would cost more than reading it.
-        body: bytes = read.value
-        return body
-    try:
-        async with asyncio.timeout(limits.time):
-            return await _resumed(reading, pending)
-    except TimeoutError:
-        raise RequestError(
-            f"The body did not arrive within {limits.time:g} s.", status=408, error_code="REQUEST_TIMEOUT"
-        ) from None
 
 
 async def _read(request: Request, limit_bytes: int) -> bytes:

@@ -2,8 +2,9 @@
 
 For each request Serve makes two ids, a record of it, a context, a line for a log that is off and wrappers
 around the answer: together more processor time than reading the request and computing a small model
-(benchmarks/shortcut.py). Here it takes one of the replica's slots, is answered and is counted, all of it by
-Serve's means, so that slots, autoscaling, the end of a replica and Serve's metrics stay what they are.
+(benchmarks/shortcut.py). Here it is answered, and counted by Serve's means, so that autoscaling, the end of a
+replica and Serve's metrics stay what they are. Nor does it wait for one of Serve's slots, where it would wait
+however long: the endpoint refuses what is too much.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ _log = logging.getLogger(__name__)
 class _Behind:
     """What stands behind the server of a replica."""
 
-    replica: Any
-    """Serve's own object, of a class that is private to it."""
+    metrics: Any
+    """What Serve counts requests by."""
     answer: Any
-    """The deployment that was made for it."""
+    """The deployment that was made for the replica."""
     prefix: str
     application: str
     deployment: str
@@ -56,18 +57,15 @@ class Shortcut:
         began = time.perf_counter()
         scope["root_path"] = behind.prefix
         request_id = _request_id(scope)
-        replica = behind.replica
-        metrics = replica._metrics_manager
-        await replica._semaphore.acquire()
+        metrics = behind.metrics
+        metrics.inc_num_ongoing_requests(behind.record)
         try:
-            metrics.inc_num_ongoing_requests(behind.record)
             response = await behind.answer(Request(scope, receive))
             headers = [*response.raw_headers, (_REQUEST_ID, request_id)]
             await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
             await send({"type": "http.response.body", "body": response.body})
         finally:
             metrics.dec_num_ongoing_requests(behind.record)
-            replica._semaphore.release()
         latency_ms = 1000 * (time.perf_counter() - began)
         metrics.record_request_metrics(route=behind.prefix, latency_ms=latency_ms, is_error=False)
         metrics.record_ingress_request_metrics(
@@ -98,15 +96,16 @@ def _behind(app: ASGIApp) -> _Behind | None:
     try:
         # Serve's application is a method of its replica, with one middleware around it that gives ids.
         replica = app._app.__self__  # type: ignore[attr-defined]
-        callable_ = replica._user_callable_wrapper
-        if callable_._run_user_code_in_separate_thread:
+        deployed = replica._user_callable_wrapper
+        if deployed._run_user_code_in_separate_thread:
             return None
-        answer, prefix = callable_.user_callable, replica._route_prefix
+        answer, prefix = deployed.user_callable, replica._route_prefix
+        metrics = replica._metrics_manager
     except AttributeError as error:
         _log.warning("requests take Serve's own way, which is longer: %s", error)
         return None
     return _Behind(
-        replica=replica,
+        metrics=metrics,
         answer=answer,
         prefix=prefix,
         application=context.app_name,

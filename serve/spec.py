@@ -38,6 +38,11 @@ class Limits(Spec):
     queue: int = Field(default=100, ge=1, le=10_000)
     """Requests that wait for an answer at a time."""
 
+    @property
+    def ongoing(self) -> int:
+        """Requests at a time in all, with those whose body is still on its way."""
+        return 2 * self.queue
+
 
 class ServiceSpec(Spec):
     """One service."""

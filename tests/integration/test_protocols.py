@@ -149,9 +149,10 @@ def test_limits_of_a_service_hold_and_change_while_it_answers(stack: Settings, u
         assert {answer.status_code for answer in answers} == {200, 503}
         refused = next(answer for answer in answers if answer.status_code == 503)
         assert (refused.json()["error_code"], refused.headers["retry-after"]) == ("RESOURCE_EXHAUSTED", "1")
-        assert "larger than 4 MiB" in until(413, b"[" * (4 * 2**20 + 1)).json()["message"]
+        large = b"[" * (4 * 2**20 + 1)
+        assert "larger than 4 MiB" in until(413, large).json()["message"]
         client.deploy(spec)
-        until(200)
+        until(400, large)
 
 
 def test_each_answer_has_the_id_of_its_request(url: str) -> None:

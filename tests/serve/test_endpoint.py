@@ -56,7 +56,7 @@ def request(*pieces: bytes, late_s: float = 0.0, leaves: bool = False, **headers
             return {"type": "http.disconnect"}
         if not messages:
             await asyncio.Event().wait()
-        if len(messages) == 1:
+        if len(messages) == 1 and late_s:
             await asyncio.sleep(late_s)
         return messages.pop(0)
 
@@ -90,6 +90,19 @@ def test_body_that_does_not_arrive_in_time_is_408() -> None:
 def test_body_that_is_too_large_is_413_before_all_of_it_is_there() -> None:
     answer = posted(request(BODY, BODY, BODY, late_s=5), loaded(), Limits(body=len(BODY)))
     assert answer.status_code == 413
+
+
+def test_bodies_that_are_still_on_their_way_are_bounded_too() -> None:
+    async def ask() -> list[int]:
+        endpoint = Endpoint("s", "m")
+        endpoint.limits = Limits(queue=1)
+        late = [endpoint.answer(request(BODY[:5], BODY[5:], late_s=0.1), loaded()) for _ in range(3)]
+        # One that is there is answered meanwhile, and so is the next once there is room.
+        answers = await asyncio.gather(*late, endpoint.answer(request(BODY), loaded()))
+        answers.append(await endpoint.answer(request(BODY[:5], BODY[5:], late_s=0.1), loaded()))
+        return [answer.status_code for answer in answers]
+
+    assert asyncio.run(ask()) == [200, 200, 503, 200, 200]
 
 
 def test_body_that_is_encoded_is_415() -> None:
