@@ -12,13 +12,14 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 import torch
 from base import Registry, small, wait
 from closed_loop import Request, closed_loop
-from person import person_with_empty_home, say
+from person import Person, person_with_empty_home, say
 
 CONNECTIONS = 16
 ROUNDS = 12
@@ -41,6 +42,10 @@ def replica(name: str) -> psutil.Process:
     return found
 
 
+def healthy(person: Person, name: str) -> bool:
+    return bool(person.asks("service", name)["phase"] == "healthy")
+
+
 def main() -> None:
     # Ended from outside, it ends its stack first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -57,10 +62,7 @@ def main() -> None:
             spec = Path(folder) / f"{way}.yaml"
             spec.write_text(SPEC.format(name=way) + more)
             person.types("deploy", spec)
-            wait(
-                lambda way=way: person.asks("service", way)["phase"] == "healthy",  # type: ignore[misc]
-                "the service is healthy",
-            )
+            wait(partial(healthy, person, way), "the service is healthy")
             urls[way] = f"{person.asks('service', way)['url']}/invocations"
             closed_loop(Request(urls[way], body), CONNECTIONS, ROUND_S)
         rates: dict[str, list[float]] = {way: [] for way in WAYS}

@@ -56,6 +56,7 @@ class Loaded:
     to_compile: Path | None = None
     """Its folder, where it would be if it were compiled on this node."""
     raw_headers: list[tuple[bytes, bytes]] = field(init=False)
+    """`headers`, encoded."""
 
     def __post_init__(self) -> None:
         raw = [(name.encode(), value.encode()) for name, value in self.headers.items()]

@@ -48,6 +48,8 @@ class Shortcut:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._behind = _behind(app)
+        # One of its own: models seed the one that all share, and requests would have the same id.
+        self._random = random.Random()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         behind = self._behind
@@ -56,7 +58,7 @@ class Shortcut:
             return
         began = time.perf_counter()
         scope["root_path"] = behind.prefix
-        request_id = _request_id(scope)
+        request_id = self._request_id(scope)
         metrics = behind.metrics
         metrics.inc_num_ongoing_requests(behind.record)
         try:
@@ -79,13 +81,24 @@ class Shortcut:
             status_code=str(response.status_code),
         )
 
+    def _request_id(self, scope: Scope) -> bytes:
+        """The caller's, or one that is made here and put among its headers."""
+        for name, value in scope["headers"]:
+            if name == _REQUEST_ID:
+                found: bytes = value
+                return found
+        # Nobody relies on it to be hard to guess; the system's own random numbers cost a call of the kernel.
+        made = b"%032x" % self._random.getrandbits(128)
+        scope["headers"] = [*scope["headers"], (_REQUEST_ID, made)]
+        return made
+
 
 def middlewares() -> list[Middleware]:
     """For RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH: Ray calls it in replicas and in its proxies."""
     return [Middleware(Shortcut)]
 
 
-def _behind(app: ASGIApp) -> _Behind | None:
+def _behind(app: Any) -> _Behind | None:
     """None in Ray's proxies, and where somebody's own middleware or tracing is to see each request."""
     try:
         context = serve.get_replica_context()
@@ -95,7 +108,7 @@ def _behind(app: ASGIApp) -> _Behind | None:
         return None
     try:
         # Serve's application is a method of its replica, with one middleware around it that gives ids.
-        replica = app._app.__self__  # type: ignore[attr-defined]
+        replica = app._app.__self__
         deployed = replica._user_callable_wrapper
         if deployed._run_user_code_in_separate_thread:
             return None
@@ -124,15 +137,3 @@ def _behind(app: ASGIApp) -> _Behind | None:
 def _is_below(scope: Scope, prefix: str) -> bool:
     path: str = scope["path"]
     return not scope.get("root_path") and (path == prefix or path.startswith(f"{prefix}/"))
-
-
-def _request_id(scope: Scope) -> bytes:
-    """The caller's, or one that is made here and put among its headers."""
-    for name, value in scope["headers"]:
-        if name == _REQUEST_ID:
-            found: bytes = value
-            return found
-    # Nobody relies on it to be hard to guess; the system's own random numbers cost a call of the kernel.
-    made = b"%032x" % random.getrandbits(128)
-    scope["headers"] = [*scope["headers"], (_REQUEST_ID, made)]
-    return made

@@ -17,7 +17,7 @@ class Metrics:
     def __init__(self, service: str, model: str) -> None:
         self._tags = {"service": service, "model": model}
         self._durations: dict[tuple[str, int], Histogram] = {}
-        """By version and status code: Ray takes longer to check tags than to record a value."""
+        """By version and status code: tags that come with a value Ray checks each time."""
         self._rows = Histogram(
             "journeyman_batch_rows",
             "Rows that the model computed at once, off the event loop.",

@@ -71,7 +71,7 @@ def parse(body: bytes, content_type: str | None, signature: Signature) -> Invoca
 
 
 def _holds_booleans(body: bytes) -> bool:
-    """Whether it may. One letter is found ten times as fast as a word, and numbers have none of these two."""
+    """Whether it may. One letter is found faster than a word, and numbers have none of these two."""
     return (b"r" in body and b"true" in body) or (b"l" in body and b"false" in body)
 
 

@@ -152,6 +152,7 @@ def test_limits_of_a_service_hold_and_change_while_it_answers(stack: Settings, u
         large = b"[" * (4 * 2**20 + 1)
         assert "larger than 4 MiB" in until(413, large).json()["message"]
         client.deploy(spec)
+        # No JSON, and no longer too large.
         until(400, large)
 
 
