@@ -2,7 +2,7 @@
 
 Light on purpose: Serve imports it in a process of its own for each change of a service, and whoever answers
 on that machine waits meanwhile. torch and MLflow, 3 s of processor time, are imported by replicas alone, in
-a thread that gives way.
+time that nobody else wants.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ray.serve.grpc_util import RayServegRPCContext
 from starlette.requests import Request
 from starlette.responses import Response
 
-from journeyman.cluster.processes import give_way
+from journeyman.cluster.processes import use_idle_time
 from journeyman.serve.application import DEPLOYMENT
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Deployment:
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         if self._replica is None:
-            with ThreadPoolExecutor(1, "imports", give_way) as importing:
+            with ThreadPoolExecutor(1, "imports", use_idle_time) as importing:
                 found = await asyncio.get_running_loop().run_in_executor(importing, import_module, _REPLICA)
             self._replica = found.Replica(self._arguments)
         await self._replica.reconfigure(user_config)

@@ -24,7 +24,7 @@ from ray.serve.grpc_util import RayServegRPCContext
 from starlette.requests import Request
 from starlette.responses import Response
 
-from journeyman.cluster.processes import give_way
+from journeyman.cluster.processes import use_idle_time
 from journeyman.errors import JourneymanError, UnreachableError, described
 from journeyman.serve.application import GENERATION
 from journeyman.serve.deployment import Arguments
@@ -105,8 +105,10 @@ class Replica:
         self._target = target
         self._endpoint.limits = Limits.model_validate(user_config.get("limits", {}))
         if self._loaded is None:
-            # In a thread that gives way to the replicas that answer meanwhile on this machine.
-            with ThreadPoolExecutor(1, "first-version", give_way) as first:
+            # Replicas answer meanwhile on this machine. Threads that an engine starts inherit the policy, and
+            # compute answers later: with several it must not be theirs.
+            policy = use_idle_time if torch.get_num_threads() == 1 else None
+            with ThreadPoolExecutor(1, "first-version", policy) as first:
                 loop = asyncio.get_running_loop()
                 self._loaded = await loop.run_in_executor(first, self._load_first_or_tell, target)
             threading.Thread(target=self._keep_up, name="versions", daemon=True).start()
