@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,8 +18,6 @@ import psutil
 from journeyman.errors import StackError
 
 MARK = "JOURNEYMAN_STACK"
-GIVES_WAY = 15
-"""Niceness of what nobody waits for; Ray gives it to all of its workers, those that answer requests too."""
 KILL_LIMIT_S = 10.0
 POLL_S = 0.05
 
@@ -107,22 +103,3 @@ def _wait(processes: list[psutil.Process], limit_s: float) -> list[psutil.Proces
     while (left := [process for process in processes if is_alive(process)]) and time.monotonic() < deadline:
         time.sleep(POLL_S)
     return left
-
-
-def give_way() -> None:
-    """The calling thread, and what it starts, goes on beside those that answer requests, but slowly."""
-    if sys.platform == "linux":
-        # On Linux a priority is a thread's.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GIVES_WAY)
-
-
-def use_idle_time() -> None:
-    """The calling thread, and what it starts, computes when nobody else on this machine wants to.
-
-    Whatever its priority, a thread of the usual policy makes the processor it runs on a busy one, and who
-    wakes up meanwhile is queued behind somebody else: beside a process that imports torch, p99 of a small
-    model was 79 ms with that at nice 15 and 29 ms with it here, where it was 18 ms alone. And the niceness of
-    a session of its own, as Ray's jobs have, counts for nothing outside of it where Linux groups sessions.
-    """
-    if sys.platform == "linux":
-        os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))

@@ -23,7 +23,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.train import get_context
 from ray.util import get_node_ip_address
 
-from journeyman.cluster.processes import give_way
+from journeyman.cluster.priority import give_way
 from journeyman.cluster.settings import home_folder, read_secrets
 from journeyman.errors import JourneymanError, UnreachableError
 from journeyman.jobs.failures import Cause, RankError

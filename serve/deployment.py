@@ -18,7 +18,7 @@ from ray.serve.grpc_util import RayServegRPCContext
 from starlette.requests import Request
 from starlette.responses import Response
 
-from journeyman.cluster.processes import use_idle_time
+from journeyman.cluster.priority import use_idle_time
 from journeyman.serve.application import DEPLOYMENT
 
 if TYPE_CHECKING:

@@ -96,7 +96,7 @@ def _compile_apart(folder: Path, path: Path) -> None:
         # The other cores are the replicas'.
         "TORCHINDUCTOR_COMPILE_THREADS": str(max(1, (os.cpu_count() or 1) // 2)),
     }
-    command = [sys.executable, "-m", "journeyman.cluster.idle_time", _MODULE, str(folder), str(path)]
+    command = [sys.executable, "-m", "journeyman.cluster.priority", _MODULE, str(folder), str(path)]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:

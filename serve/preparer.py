@@ -18,7 +18,7 @@ from journeyman.serve.verdict import Verdict, write_verdict
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import ENGINES
 
-_ENTRYPOINT = ("python", "-m", "journeyman.cluster.idle_time", "journeyman.serve.prepare_job")
+_ENTRYPOINT = ("python", "-m", "journeyman.cluster.priority", "journeyman.serve.prepare_job")
 _NODE_SHARE = 0.001
 """Of the resource that Ray gives each node under its address: enough to be sent there."""
 

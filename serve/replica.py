@@ -24,7 +24,7 @@ from ray.serve.grpc_util import RayServegRPCContext
 from starlette.requests import Request
 from starlette.responses import Response
 
-from journeyman.cluster.processes import use_idle_time
+from journeyman.cluster.priority import use_idle_time
 from journeyman.errors import JourneymanError, UnreachableError, described
 from journeyman.serve.application import GENERATION
 from journeyman.serve.deployment import Arguments

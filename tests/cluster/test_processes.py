@@ -8,20 +8,11 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psutil
 import pytest
 
-from journeyman.cluster.processes import (
-    MARK,
-    end_processes,
-    is_alive,
-    mark_of,
-    owned_processes,
-    use_idle_time,
-)
+from journeyman.cluster.processes import MARK, end_processes, is_alive, mark_of, owned_processes
 
 Run = Callable[..., subprocess.Popen[str]]
 
@@ -110,21 +101,3 @@ def test_process_that_ended_uncollected_is_not_alive(run: Run) -> None:
     while seen.status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
     assert not is_alive(seen)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the policy is Linux's")
-def test_thread_that_uses_idle_time_does_so_alone_and_with_what_it_starts() -> None:
-    told = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
-    with ThreadPoolExecutor(1, initializer=use_idle_time) as idle:
-        started = idle.submit(subprocess.check_output, told).result()
-    assert int(started) == os.SCHED_IDLE
-    assert int(subprocess.check_output(told)) == os.SCHED_OTHER
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the policy is Linux's")
-def test_module_runs_as_a_program_in_idle_time(tmp_path: Path) -> None:
-    code = "import os, sys\nprint(__name__, os.sched_getscheduler(0), os.nice(0), sys.argv[1:])\n"
-    (tmp_path / "asked.py").write_text(code)
-    command = [sys.executable, "-m", "journeyman.cluster.idle_time", "asked", "one", "two"]
-    said = subprocess.check_output(command, cwd=tmp_path, text=True)
-    assert said == f"__main__ {os.SCHED_IDLE} 19 ['one', 'two']\n"

@@ -89,7 +89,7 @@ def test_race_is_ordered_once_on_a_node_that_serves_and_its_verdict_is_heard_of(
         preparer.step(SERVING)
     [(entrypoint, node)] = ray.submitted
     assert node == {"node:10.0.0.7": 0.001}
-    assert entrypoint.startswith("python -m journeyman.cluster.idle_time journeyman.serve.prepare_job ")
+    assert entrypoint.startswith("python -m journeyman.cluster.priority journeyman.serve.prepare_job ")
     told = Preparation.model_validate_json(entrypoint.split("prepare_job ", 1)[1].strip("'"))
     assert (told.model, told.version, told.hardware) == ("prepared", "1", HARDWARE)
 
