@@ -52,6 +52,7 @@ bench: $(STAMP)
 	@$(BIN)/python benchmarks/serving.py
 	@$(BIN)/python benchmarks/engines.py
 	@$(BIN)/python benchmarks/shortcut.py
+	@$(BIN)/python benchmarks/idle_time.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .demo

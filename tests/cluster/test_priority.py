@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -21,6 +22,17 @@ def test_thread_that_uses_idle_time_does_so_alone_and_with_what_it_starts() -> N
         started = idle.submit(subprocess.check_output, told).result()
     assert int(started) == os.SCHED_IDLE
     assert int(subprocess.check_output(told)) == os.SCHED_OTHER
+
+
+def test_sandbox_that_knows_no_idle_time_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    told = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0), os.nice(0))"]
+    with ThreadPoolExecutor(1, initializer=use_idle_time) as idle:
+        started = idle.submit(subprocess.check_output, told).result()
+    assert started.split() == [b"%d" % os.SCHED_OTHER, b"19"]
 
 
 def test_module_runs_as_a_program_in_idle_time(tmp_path: Path) -> None:
