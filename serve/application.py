@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from journeyman.cluster.archive import Archive, package_uri
 from journeyman.cluster.resources import actor_options
 from journeyman.cluster.spec_file import Range
+from journeyman.serve.process import python
 from journeyman.serve.spec import ServiceSpec
 from journeyman.serve.swap import Rollout
 
@@ -56,7 +57,9 @@ def application_config(
         "name": spec.name,
         "route_prefix": f"/{spec.name}",
         "import_path": IMPORT_PATH,
-        "runtime_env": {"py_modules": [package_uri(package.package)]} if package else {},
+        "runtime_env": {"py_modules": [package_uri(package.package)]}
+        if package
+        else {"py_executable": python()},
         "args": {
             "service": spec.name,
             "run_id": run_id,

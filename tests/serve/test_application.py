@@ -63,7 +63,7 @@ def test_candidate_by_surge_changes_the_arguments_and_back() -> None:
 
 def test_replicas_of_a_cluster_that_lacks_journeyman_are_sent_it() -> None:
     sent = archive([("journeyman/__init__.py", 0o644, b"")])
-    assert config()["runtime_env"] == {}
+    assert "py_modules" not in config()["runtime_env"]
     assert config(package=sent)["runtime_env"] == {"py_modules": [f"gcs://_ray_pkg_{sent.sha256[:32]}.zip"]}
     ServeDeploySchema.model_validate(serve_config([config(package=sent)], "http://127.0.0.1:8000", None))
 

@@ -1,0 +1,52 @@
+"""The start of a replica's process: what Ray's worker imports is imported in time that nobody else wants.
+
+Ray starts it as its Python: `python -P -m journeyman.serve.process WORKER ARGUMENTS…`. Ray and Serve are
+1.5 s of processor time, which whoever answers on that machine would wait for.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import shlex
+import sys
+from importlib import import_module
+from pathlib import Path
+from threading import Thread
+
+from journeyman.cluster.priority import use_idle_time
+
+_IMPORTED = ("ray.serve._private.replica", "journeyman.serve.deployment")
+_AT_MOST_S = 20
+"""Ray ends a worker that has not registered after 60 s, and a full machine may have no time to give."""
+
+
+def python() -> str:
+    """What Ray is told to start instead of Python (`py_executable`), on a machine that has this very one."""
+    # Without -P a folder of the name `ray` where Ray starts its workers would be imported.
+    return shlex.join([sys.executable, "-P", "-m", "journeyman.serve.process"])
+
+
+def main(command: list[str]) -> None:
+    """Becomes the program of `command`, with what it imports already there."""
+    # It starts threads that models compute with, and a thread has the policy of who started it.
+    import_module("numpy")
+    importing = Thread(target=_import_in_idle_time, daemon=True)
+    importing.start()
+    importing.join(_AT_MOST_S)
+    if importing.is_alive():
+        # An idle thread cannot be hurried, and it holds the locks of what it imports.
+        os.execv(sys.executable, [sys.executable, *command])
+    sys.argv = command
+    sys.path.insert(0, str(Path(command[0]).parent))
+    runpy.run_path(command[0], run_name="__main__")
+
+
+def _import_in_idle_time() -> None:
+    use_idle_time()
+    for module in _IMPORTED:
+        import_module(module)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
