@@ -23,6 +23,8 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from journeyman.serve.uvicorn_answer import send_answer
+
 _REQUEST_ID = b"x-request-id"
 _log = logging.getLogger(__name__)
 
@@ -64,8 +66,7 @@ class Shortcut:
         try:
             response = await behind.answer(Request(scope, receive))
             headers = [*response.raw_headers, (_REQUEST_ID, request_id)]
-            await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-            await send({"type": "http.response.body", "body": response.body})
+            await send_answer(send, response.status_code, headers, response.body)
         finally:
             metrics.dec_num_ongoing_requests(behind.record)
         latency_ms = 1000 * (time.perf_counter() - began)
