@@ -16,7 +16,19 @@ from threading import Thread
 
 from journeyman.cluster.priority import use_idle_time
 
-_IMPORTED = ("ray.serve._private.replica", "journeyman.serve.deployment")
+_IMPORTED = (
+    "ray.serve._private.replica",
+    "journeyman.serve.deployment",
+    # What these import only once they run.
+    "anyio._backends._asyncio",
+    "httpcore",
+    "journeyman.serve.ingress",
+    "journeyman.serve.protocols.open_inference_rpc_pb2_grpc",
+    "pydantic.v1",
+    "ray.serve._private.controller",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
+)
 _AT_MOST_S = 20
 """Ray ends a worker that has not registered after 60 s, and a full machine may have no time to give."""
 
@@ -29,8 +41,9 @@ def python() -> str:
 
 def main(command: list[str]) -> None:
     """Becomes the program of `command`, with what it imports already there."""
-    # It starts threads that models compute with, and a thread has the policy of who started it.
-    import_module("numpy")
+    if os.environ.get("OMP_NUM_THREADS") != "1":
+        # It starts threads that models compute with, and a thread has the policy of who started it.
+        import_module("numpy")
     importing = Thread(target=_import_in_idle_time, daemon=True)
     importing.start()
     importing.join(_AT_MOST_S)

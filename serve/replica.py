@@ -266,7 +266,10 @@ class Replica:
         del found
         gc.collect()
         gc.freeze()
-        return self._loader.load(version, target.engine)
+        found = self._loader.load(version, target.engine)
+        # The pass over what has just been loaded, which else comes amid the first requests.
+        gc.collect()
+        return found
 
     # -- reports -------------------------------------------------------------------------------------
 
