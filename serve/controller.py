@@ -32,6 +32,7 @@ from journeyman.serve.swap import (
     Rollout,
     Snapshot,
     decide,
+    is_awaited,
     read_report,
     read_rollout,
     write_rollout,
@@ -100,7 +101,7 @@ class ServiceController:
         self._sender.shutdown()
 
     def step(self, now: float) -> bool:
-        """One turn; whether a service is on its way, so that the next turn is awaited.
+        """One turn; whether somebody waits for the next: new replicas take longer than any turn.
 
         Raises UnreachableError where MLflow or Ray does not answer; nothing is changed then. Raises
         DeniedError where one of them does not allow control what it is there for, after all that is allowed.
@@ -133,7 +134,7 @@ class ServiceController:
         self._preparer.step(_serving(services))
         if self._counted_at is None or now - self._counted_at >= TRAFFIC_PERIOD_S:
             self._count(services, now)
-        return any(service.decision.phase != Phase.HEALTHY for service in services)
+        return any(is_awaited(service.decision, _status(service.application)) for service in services)
 
     # -- observe -------------------------------------------------------------------------------------
 
@@ -178,7 +179,7 @@ class ServiceController:
             trouble=trouble,
             graph_bytes=graph_bytes,
             undeploy=undeploy,
-            status=application.status if application else None,
+            status=_status(application),
             message=application.message if application else "",
             reports=_reports(run, application),
             told=tuple(read_report(text) for key, text in run.tags.items() if key.startswith(f"{REPLICA}.")),
@@ -365,6 +366,10 @@ def _reports(run: Run, application: Application | None) -> tuple[Report | None, 
         if replica.state in _ALIVE
     ]
     return tuple(read_report(text) if text else None for text in texts)
+
+
+def _status(application: Application | None) -> str | None:
+    return application.status if application else None
 
 
 def _serving(services: list[Service]) -> list[Serving]:

@@ -262,6 +262,19 @@ def _described(rollout: Rollout, snapshot: Snapshot) -> Decision:
     return Decision(rollout=rollout, phase=phase, reason=reason)
 
 
+def is_awaited(decision: Decision, status: str | None) -> bool:
+    """Whether the next turn is waited for: not while new replicas follow old ones, which takes many."""
+    rollout = decision.rollout
+    if decision.phase in (Phase.HEALTHY, Phase.UNDEPLOYED):
+        return False
+    if rollout is None or not rollout.proven:
+        return True
+    if rollout.candidate is not None:
+        return not rollout.surge
+    # Serve has its replicas, and only the ingress is behind.
+    return decision.phase == Phase.DEPLOYING and status == _RUNNING
+
+
 def _phase(rollout: Rollout, snapshot: Snapshot) -> tuple[Phase, str]:
     if rollout.candidate is not None:
         ready = sum(_answer(report, rollout) == READY for report in snapshot.reports)

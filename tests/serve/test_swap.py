@@ -298,3 +298,23 @@ def test_rollout_never_serves_what_no_replica_proved_and_survives_storage(
         assert decided.rollout.serving in proven
         assert decided.rollout.candidate != decided.rollout.serving
         rollout = read_rollout(write_rollout(decided.rollout))
+
+
+@pytest.mark.parametrize(
+    ("rollout", "phase", "status", "awaited"),
+    [
+        (FIRST, Phase.DEPLOYING, "DEPLOYING", True),
+        (PROVEN, Phase.DEPLOYING, "RUNNING", True),
+        (PROVEN, Phase.HEALTHY, "RUNNING", False),
+        (LOADING, Phase.SWAPPING, "RUNNING", True),
+        (SURGING, Phase.SWAPPING, "DEPLOYING", False),
+        # The candidate has proven itself, and its other replicas take the places of the old ones.
+        (PROVEN, Phase.DEPLOYING, "DEPLOYING", False),
+        (None, Phase.UNDEPLOYING, "DELETING", True),
+        (None, Phase.UNDEPLOYED, None, False),
+    ],
+)
+def test_next_turn_is_awaited_while_it_may_bring_something_but_for_new_replicas(
+    rollout: Rollout | None, phase: Phase, status: str | None, awaited: bool
+) -> None:
+    assert swap.is_awaited(Decision(rollout=rollout, phase=phase, reason=""), status) is awaited
