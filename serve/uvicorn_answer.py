@@ -12,11 +12,27 @@ from collections.abc import Iterable
 from starlette.types import Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+_TOUCHED = {
+    "default_headers",
+    "disconnected",
+    "flow",
+    "keep_alive",
+    "message_event",
+    "on_response",
+    "response_complete",
+    "response_started",
+    "scope",
+    "transport",
+    "waiting_for_100_continue",
+}
+_KNOWN = set(RequestResponseCycle.__init__.__code__.co_names) >= _TOUCHED
+"""Whether a cycle of this uvicorn has all that is touched here; of the locked version it has."""
+
 
 async def send_answer(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
     """As two messages to `send` would, with the content-length among the headers."""
     cycle = getattr(send, "__self__", None)
-    if type(cycle) is RequestResponseCycle and _is_plain(cycle):
+    if _KNOWN and type(cycle) is RequestResponseCycle and _is_plain(cycle):
         _write(cycle, status, headers, body)
         return
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
@@ -29,7 +45,6 @@ def _is_plain(cycle: RequestResponseCycle) -> bool:
         cycle.keep_alive
         and not cycle.disconnected
         and not cycle.flow.write_paused
-        and not cycle.response_started
         and cycle.scope["method"] != "HEAD"
     )
 

@@ -6,12 +6,14 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from journeyman.serve import uvicorn_answer
 from journeyman.serve.uvicorn_answer import send_answer
 
 LARGE = 8 * 2**20
@@ -103,3 +105,25 @@ def test_connection_is_kept_for_the_next_request(address: tuple[str, int]) -> No
             found = b""
             while not found.endswith(b"hello"):
                 found += connection.recv(2**16)
+
+
+def test_locked_uvicorn_has_what_is_touched_and_another_writes_by_itself(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert uvicorn_answer._KNOWN
+    written: list[int] = []
+    write = uvicorn_answer._write
+
+    def noted(
+        cycle: RequestResponseCycle, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    ) -> None:
+        written.append(status)
+        write(cycle, status, headers, body)
+
+    monkeypatch.setattr(uvicorn_answer, "_write", noted)
+    asked = POST.replace(b"%s", b"whole")
+    first = said(address, asked, 1)
+    assert written == [200]
+    monkeypatch.setattr(uvicorn_answer, "_KNOWN", False)
+    assert said(address, asked, 1) == first
+    assert written == [200]
