@@ -92,8 +92,9 @@ async def _send(http: httpx.AsyncClient, url: str, body: bytes, due_s: float) ->
 
 def main() -> None:
     url, body, per_s = sys.argv[1:]
-    with contextlib.suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     asyncio.run(_send_all(url, body.encode(), 1 / float(per_s)))
 
 
