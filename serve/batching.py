@@ -39,7 +39,7 @@ class Batcher:
         # A single one: two forward passes at a time would fight for the same cores.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         self._waiting: deque[_Waiting] = deque()
-        self._busy = False
+        """The event loop adds at one end, the thread takes from the other."""
 
     def answer(
         self, model: ServedModel, joined_rows: int, read: Read, computed: Callable[[int], None]
@@ -48,23 +48,20 @@ class Batcher:
 
         `computed` is told, in the thread that computes, how many rows went into the model at once.
         """
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Any] = loop.create_future()
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(model, joined_rows, read, computed, answer))
-        if not self._busy:
-            self._begin(loop)
+        self._executor.submit(self._turn)
         return answer
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        batch = self._next()
-        self._busy = bool(batch)
-        if batch:
-            reads = [waiting.read for waiting in batch]
+    def _turn(self) -> None:
+        """In the thread, once for each request: what waits is computed, unless turns before it did that."""
+        # The thread takes its next batch itself: handed over by the event loop, it would come after all that
+        # the loop does with the answers before it.
+        if batch := self._next():
             first = batch[0]
-            answers = self._executor.submit(compute, first.model, reads, first.joined_rows, first.computed)
-            answers.add_done_callback(
-                lambda done: loop.call_soon_threadsafe(self._deliver, loop, batch, done.result())
-            )
+            reads = [waiting.read for waiting in batch]
+            answers = compute(first.model, reads, first.joined_rows, first.computed)
+            first.answer.get_loop().call_soon_threadsafe(_deliver, batch, answers)
 
     def _next(self) -> list[_Waiting]:
         """Those who wait for the version of the first of them, as many as are computed together."""
@@ -78,18 +75,15 @@ class Batcher:
             self._waiting.popleft()
         return batch
 
-    def _deliver(
-        self, loop: asyncio.AbstractEventLoop, batch: Sequence[_Waiting], answers: Sequence[Any]
-    ) -> None:
-        # The next first: the thread need not wait for what is done with these.
-        self._begin(loop)
-        for waiting, answer in zip(batch, answers, strict=True):
-            if waiting.answer.done():
-                continue
-            if isinstance(answer, Exception):
-                waiting.answer.set_exception(answer)
-            else:
-                waiting.answer.set_result(answer)
+
+def _deliver(batch: Sequence[_Waiting], answers: Sequence[Any]) -> None:
+    for waiting, answer in zip(batch, answers, strict=True):
+        if waiting.answer.done():
+            continue
+        if isinstance(answer, Exception):
+            waiting.answer.set_exception(answer)
+        else:
+            waiting.answer.set_result(answer)
 
 
 def compute(

@@ -27,10 +27,12 @@ class Doubles:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.begun = threading.Event()
         self.held = threading.Event()
         self.held.set()
 
     def __call__(self, inputs: Any, params: dict[str, Any] | None) -> Any:
+        self.begun.set()
         self.held.wait(10)
         self.batches.append(len(inputs["x"]))
         if 13 in inputs["x"]:
@@ -112,6 +114,7 @@ def test_lone_request_is_computed_at_once_and_what_comes_meanwhile_is_the_next_b
         batcher, version = Batcher(), served(model)
         model.held.clear()
         first = batcher.answer(version, joined_rows, asking(0), nobody)
+        assert model.begun.wait(10)
         later = [batcher.answer(version, joined_rows, asking(value), nobody) for value in (1, 2, 3)]
         gone = batcher.answer(version, joined_rows, asking(13), nobody)
         gone.cancel()
@@ -128,7 +131,9 @@ def test_requests_for_two_versions_are_not_joined() -> None:
     async def ask() -> list[Any]:
         batcher, versions = Batcher(), (served(old), served(new))
         old.held.clear()
-        answers = [batcher.answer(versions[n >= 3], 16, asking(n), nobody) for n in range(6)]
+        answers = [batcher.answer(versions[0], 16, asking(0), nobody)]
+        assert old.begun.wait(10)
+        answers += [batcher.answer(versions[n >= 3], 16, asking(n), nobody) for n in range(1, 6)]
         old.held.set()
         return list(await asyncio.gather(*answers))
 
