@@ -125,6 +125,17 @@ def test_lone_request_is_computed_at_once_and_what_comes_meanwhile_is_the_next_b
     assert model.batches == batches, "one that nobody waits for is not begun"
 
 
+def test_next_is_computed_while_the_event_loop_is_busy() -> None:
+    async def ask() -> list[Any]:
+        batcher, version, last = Batcher(), served(Doubles()), threading.Event()
+        answers = [batcher.answer(version, 1, asking(n), nobody) for n in range(3)]
+        answers.append(batcher.answer(version, 1, asking(3), lambda rows: last.set()))
+        assert last.wait(10), "nothing but this very line keeps the event loop"
+        return list(await asyncio.gather(*answers))
+
+    assert asyncio.run(ask()) == [[0], [2], [4], [6]]
+
+
 def test_requests_for_two_versions_are_not_joined() -> None:
     old, new = Doubles(), Doubles()
 
