@@ -183,19 +183,20 @@ class ServiceController:
             message=application.message if application else "",
             reports=_reports(run, application),
             told=tuple(read_report(text) for key, text in run.tags.items() if key.startswith(f"{REPLICA}.")),
-            answers=self._answers(run, application),
+            unanswered=self._unanswered(run, application),
         )
         return Service(run, spec, application, decide(snapshot, now))
 
-    def _answers(self, run: Run, application: Application | None) -> bool:
-        """Asked of a service until it is healthy, and not after."""
+    def _unanswered(self, run: Run, application: Application | None) -> str:
+        """Why nothing answers at a service's URL. Asked of a service until it is healthy, and not after."""
         url = self._settings.serve_url
         if not url or run.phase == Phase.HEALTHY or application is None or application.status != "RUNNING":
-            return True
+            return ""
         try:
-            return httpx.get(f"{url}/{run.name}/ping", timeout=2).status_code == 200
-        except httpx.HTTPError:
-            return False
+            status = httpx.get(f"{url}/{run.name}/ping", timeout=2).status_code
+        except httpx.HTTPError as error:
+            return f"{url} cannot be reached: {error}"
+        return "" if status == 200 else f"{url} does not lead to them yet ({status})"
 
     def _ordered(
         self, reference: ModelReference, rollout: Rollout | None, aliases: dict[str, dict[str, str]]

@@ -133,8 +133,10 @@ class Snapshot:
     """One for each replica that takes requests; None where it has said nothing yet."""
     told: tuple[Report, ...]
     """All that replicas have said, also those that start, or could not."""
-    answers: bool
-    """Whether the ingress leads to the replicas, of which it learns after Serve calls them running."""
+    unanswered: str
+    """Why nothing answers at the service's URL; empty where something does.
+
+    The ingress learns of replicas after Serve calls them running, and may not be where it was said to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +172,7 @@ def _follow(snapshot: Snapshot, now: float) -> Rollout:
         wanted = rollout.candidate or rollout.serving
     elif rollout.model != snapshot.model:
         return _afresh(rollout, snapshot.model, wanted)
-    serves = snapshot.answers and _serves(rollout.serving, rollout.generation, snapshot)
+    serves = not snapshot.unanswered and _serves(rollout.serving, rollout.generation, snapshot)
     proven = rollout.proven or serves
     rollout = replace(rollout, proven=proven)
     if wanted == rollout.serving:
@@ -288,12 +290,13 @@ def _phase(rollout: Rollout, snapshot: Snapshot) -> tuple[Phase, str]:
         return Phase.SWAPPING, how
     if snapshot.status in _FAILED_STATUSES and rollout == snapshot.rollout:
         return Phase.UNHEALTHY, _shortened(snapshot.message)
+    ready = rollout.proven or _serves(rollout.serving, rollout.generation, snapshot)
+    if snapshot.status == _RUNNING and ready and snapshot.unanswered:
+        return Phase.DEPLOYING, f"its replicas are ready, and {snapshot.unanswered}"
     if not rollout.proven:
         # Serve tells what a replica waits for, such as a free CPU.
         waits = _shortened(snapshot.message) if rollout == snapshot.rollout else ""
         return Phase.DEPLOYING, waits or f"starts replicas with version {rollout.serving}"
-    if snapshot.status == _RUNNING and not snapshot.answers:
-        return Phase.DEPLOYING, "its replicas are ready, and the ingress does not lead to them yet"
     if snapshot.status == _RUNNING:
         return Phase.HEALTHY, ""
     return Phase.DEPLOYING, _shortened(snapshot.message) or "replicas start"

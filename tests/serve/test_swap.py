@@ -69,7 +69,7 @@ def seen(
     undeploy: bool = False,
     status: str | None = "RUNNING",
     message: str = "",
-    answers: bool = True,
+    unanswered: str = "",
     graph_bytes: int = 0,
     told: tuple[Report, ...] = (),
 ) -> Snapshot:
@@ -84,7 +84,7 @@ def seen(
         message=message,
         reports=reports,
         told=told,
-        answers=answers,
+        unanswered=unanswered,
     )
 
 
@@ -126,11 +126,13 @@ def test_replicas_that_serve_make_the_service_healthy() -> None:
 
 
 def test_service_is_healthy_once_the_ingress_leads_to_its_replicas() -> None:
-    waits = decide(seen(FIRST, report(), answers=False))
-    assert (waits.rollout, waits.phase) == (FIRST, Phase.DEPLOYING)
-    again = decide(seen(PROVEN, report(), answers=False))
-    assert (again.rollout, again.phase) == (PROVEN, Phase.DEPLOYING)
-    assert "the ingress does not lead to them yet" in again.reason
+    why = "http://127.0.0.1:8000 cannot be reached: Connection refused"
+    for rollout, *reports in ((FIRST, report()), (PROVEN, report()), (PROVEN, None)):
+        waits = decide(seen(rollout, *reports, unanswered=why))
+        assert (waits.rollout, waits.phase) == (rollout, Phase.DEPLOYING)
+        assert waits.reason == f"its replicas are ready, and {why}"
+    starts = decide(seen(FIRST, None, unanswered=why))
+    assert starts.reason == "starts replicas with version 3"
     assert decide(seen(PROVEN, report())).phase == Phase.HEALTHY
 
 
