@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
 
-from journeyman.client import Client, Job
+from journeyman.client import Client, Job, Service
 from journeyman.cluster.contexts import context_folder
 from journeyman.cluster.settings import load_settings
 from journeyman.cluster.stack import stop
@@ -32,6 +33,7 @@ HERE = Path(__file__).parent
 LOOP = HERE.parent / "chaos" / "loop"
 CLI = Path(sys.executable).with_name("journeyman")
 LIMIT_S = 180.0
+Seen = TypeVar("Seen", Job, Service)
 STORAGE = "s3://journeyman/runs"
 POINTS = 60
 
@@ -187,9 +189,11 @@ def test_cluster_without_flags_and_token_is_attached_and_says_what_it_lacks(
 ) -> None:
     home = tmp_path / "home"
     monkeypatch.setenv("JOURNEYMAN_HOME", str(home))
-    up = ["up", "--address", plain.ray_url, "--mlflow", mlflow_url, "--serve", plain.serve_url]
+    up = ["up", "--address", plain.ray_url, "--mlflow", mlflow_url, "--storage", str(tmp_path / "runs")]
+    up += ["--context", "plain", "--serve"]
+    nowhere = f"http://127.0.0.1:{free_port()}"
     try:
-        attached = typed(*up, "--storage", str(tmp_path / "runs"), "--context", "plain")
+        attached = typed(*up, plain.serve_url)
         assert attached.returncode == 0, attached.stderr
         assert "RAY_SERVE_ENABLE_HA_PROXY=1" in attached.stdout, attached.stdout
         with closing(Client(load_settings(os.environ))) as client:
@@ -200,6 +204,17 @@ def test_cluster_without_flags_and_token_is_attached_and_says_what_it_lacks(
             deployed = typed("deploy", str(LOOP / "service.yaml"))
             assert deployed.returncode == 0, deployed.stderr
             assert client.query("chaos", client.example("chaos")).status == 200
+            assert typed("undeploy", "chaos", "--yes").returncode == 0
+            eventually(lambda: client.service("chaos"), lambda seen: seen.phase == "undeployed")
+
+        # Serve is said to be where it is not, and then where it is.
+        assert typed(*up, nowhere).returncode == 0
+        with closing(Client(load_settings(os.environ))) as client:
+            typed("deploy", str(LOOP / "service.yaml"), "--no-wait")
+            why = f"its replicas are ready, and {nowhere} cannot be reached"
+            eventually(lambda: client.service("chaos"), lambda seen: seen.reason.startswith(why))
+            assert typed(*up, plain.serve_url).returncode == 0
+            eventually(lambda: client.service("chaos"), lambda seen: seen.phase == "healthy")
     finally:
         stop(context_folder(home, "plain"))
 
@@ -208,12 +223,12 @@ def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([CLI, *arguments], check=False, capture_output=True, text=True)
 
 
-def eventually(look: Callable[[], Job], wanted: Callable[[Job], bool]) -> Job:
+def eventually(look: Callable[[], Seen], wanted: Callable[[Seen], bool]) -> Seen:
     deadline = time.monotonic() + LIMIT_S
-    while not wanted(job := look()):
-        assert time.monotonic() < deadline, f"it did not happen: {job}"
+    while not wanted(seen := look()):
+        assert time.monotonic() < deadline, f"it did not happen: {seen}"
         time.sleep(0.1)
-    return job
+    return seen
 
 
 def free_port() -> int:
