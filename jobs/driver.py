@@ -53,8 +53,10 @@ def train(spec: TrainSpec, run_id: str, storage: str) -> Outcome:
         trainer.run_config.storage_context  # noqa: B018
         trainer.fit()
     except WorkerGroupError as error:
-        return classify({rank: _rank_error(e) for rank, e in error.worker_failures.items()})
+        return _outcome_of_workers(error)
     except ControllerError as error:
+        if isinstance(error.controller_failure, WorkerGroupError):
+            return _outcome_of_workers(error.controller_failure)
         return Outcome(cause=Cause.MACHINE, message=described(error.controller_failure))
     except TrainingFailedError as error:
         return Outcome(cause=Cause.MACHINE, message=described(error))
@@ -64,6 +66,10 @@ def train(spec: TrainSpec, run_id: str, storage: str) -> Outcome:
             raise
         return Outcome(cause=Cause.STORAGE, message=f"storage {storage} cannot be used: {described(error)}")
     return Outcome(cause=Cause.FINISHED, message="training finished")
+
+
+def _outcome_of_workers(error: WorkerGroupError) -> Outcome:
+    return classify({rank: _rank_error(failure) for rank, failure in error.worker_failures.items()})
 
 
 def _node_of(mlflow: Mlflow, run: Run, attempt: int, rank: int) -> str:

@@ -14,6 +14,7 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from journeyman.cluster.resources import ray_amounts
 from journeyman.jobs.spec import TrainSpec
+from journeyman.jobs.start_watch import StartWatch
 
 _NEEDLESS = (DatasetsCallback, PlacementGroupCleanerCallback)
 """Each starts a process of its own before the first step, 2 s of processor time: one hands out Ray datasets,
@@ -22,7 +23,8 @@ which no spec has, the other frees what the driver held, which Ray does when the
 
 class _Lean(DataParallelTrainer):  # type: ignore[misc]
     def _create_default_callbacks(self) -> list[RayTrainCallback]:
-        return [each for each in super()._create_default_callbacks() if not isinstance(each, _NEEDLESS)]
+        default = super()._create_default_callbacks()
+        return [*(each for each in default if not isinstance(each, _NEEDLESS)), StartWatch()]
 
 
 class _LeanTorch(_Lean, TorchTrainer):  # type: ignore[misc]
