@@ -22,7 +22,7 @@ from typing import TypeVar
 import httpx
 import pytest
 
-from journeyman.client import Client, Job, Service
+from journeyman.client import Client
 from journeyman.cluster.contexts import context_folder
 from journeyman.cluster.settings import load_settings
 from journeyman.cluster.stack import stop
@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 LOOP = HERE.parent / "chaos" / "loop"
 CLI = Path(sys.executable).with_name("journeyman")
 LIMIT_S = 180.0
-Seen = TypeVar("Seen", Job, Service)
+Seen = TypeVar("Seen")
 STORAGE = "s3://journeyman/runs"
 POINTS = 60
 
@@ -205,7 +205,7 @@ def test_cluster_without_flags_and_token_is_attached_and_says_what_it_lacks(
             assert deployed.returncode == 0, deployed.stderr
             assert client.query("chaos", client.example("chaos")).status == 200
             assert typed("undeploy", "chaos", "--yes").returncode == 0
-            eventually(lambda: client.service("chaos"), lambda seen: seen.phase == "undeployed")
+            eventually(client.services, lambda seen: not seen)
 
         # Serve is said to be where it is not, and then where it is.
         assert typed(*up, nowhere).returncode == 0
