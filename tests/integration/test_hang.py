@@ -1,4 +1,4 @@
-"""A script that waits for what does not come: it is hung, with its stacks stored, until it steps again."""
+"""Jobs that hang: amid their steps, and are marked so, or before their code runs, and go on."""
 
 from __future__ import annotations
 
@@ -63,10 +63,8 @@ def test_job_that_hangs_is_marked_with_its_stacks_and_runs_on(stack: Settings, t
         [shown] = client.stacks(hung)
         assert "waits_for_its_turn (waits.py" in shown.stack
         gate.unlink()
-        assert (
-            until(client, job, lambda seen: seen.phase == "running").reason
-            == "runs on 1 worker, and steps again"
-        )
+        runs_on = until(client, job, lambda seen: seen.phase == "running")
+        assert runs_on.reason == "runs on 1 worker, and steps again"
         finished = until(client, job, lambda seen: seen.ended)
         assert (finished.phase, finished.attempt) == ("finished", 1), finished.reason
         assert [step for step, _ in client.history(finished, "loss")] == list(range(400))
