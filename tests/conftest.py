@@ -61,7 +61,7 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("mlflow")
     stores = ["--backend-store-uri", f"sqlite:///{home}/mlflow.db"]
     stores += ["--artifacts-destination", str(home / "artifacts")]
-    with _mlflow(home, stores, {}) as url:
+    with mlflow_server(home, stores, {}) as url:
         yield url
 
 
@@ -146,7 +146,7 @@ def production_mlflow(
         "MLFLOW_AUTH_CONFIG_PATH": str(home / "auth.ini"),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "for tests",
     }
-    with _mlflow(home, stores, {**s3, **environ}) as url:
+    with mlflow_server(home, stores, {**s3, **environ}) as url:
         yield {
             "MLFLOW_TRACKING_URI": url,
             "MLFLOW_TRACKING_USERNAME": "journeyman",
@@ -158,7 +158,7 @@ def production_mlflow(
 
 
 @contextmanager
-def _mlflow(home: Path, stores: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
+def mlflow_server(home: Path, stores: Sequence[str], environ: Mapping[str, str]) -> Iterator[str]:
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
