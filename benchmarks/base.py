@@ -27,11 +27,11 @@ from load import SteadyLoad, p99_ms
 from mlflow import MlflowClient
 from person import LIMIT_S, POLL_S, ROOT, Person, person_with_empty_home, say
 
-from journeyman.cluster.processes import mark_of, owned_processes
-from journeyman.tracking.onnx_form import add_onnx
-from journeyman.tracking.packages import EXPORTED, graph_bytes, save_package
+from journeyman.cluster.local.processes import mark_of, owned_processes
+from journeyman.models.onnx_form import add_onnx
+from journeyman.models.packages import EXPORTED, graph_bytes, save_package
+from journeyman.models.registry import log_package, register
 from journeyman.tracking.records import GRAPH_BYTES
-from journeyman.tracking.registry import log_package, register
 
 _ROWS = torch.arange(8.0).reshape(2, 4) / 8
 BODY = json.dumps({"inputs": [[1.0, 2.0, 3.0, 4.0]]}).encode()

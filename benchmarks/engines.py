@@ -20,12 +20,13 @@ import torch
 from person import ROOT, say
 from torch import nn
 
-from journeyman.serve.engines import load_engine, look_at
-from journeyman.serve.hardware import this_hardware
-from journeyman.serve.machine_code import compile_version
+from journeyman.models.engines.hardware import this_hardware
+from journeyman.models.engines.load import load_engine
+from journeyman.models.engines.machine_code import compile_version
+from journeyman.models.files import look_at
+from journeyman.models.onnx_form import add_onnx
+from journeyman.models.packages import save_package
 from journeyman.serve.verdict import BATCH_SIZES
-from journeyman.tracking.onnx_form import add_onnx
-from journeyman.tracking.packages import save_package
 
 sys.path.insert(0, str(ROOT / "benchmarks" / "peers"))
 import models

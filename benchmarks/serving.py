@@ -31,9 +31,9 @@ from base import Registry
 from closed_loop import Request, Round, closed_loop
 from person import LIMIT_S, POLL_S, ROOT, Person, person_with_empty_home, say
 
-from journeyman.serve.hardware import this_hardware
-from journeyman.serve.versions import download_version
-from journeyman.tracking.onnx_form import ONNX
+from journeyman.models.cache import download_version
+from journeyman.models.engines.hardware import this_hardware
+from journeyman.models.onnx_form import ONNX
 
 PEERS = ROOT / "benchmarks" / "peers"
 sys.path.insert(0, str(PEERS))

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from journeyman.client import Client, Job
-from journeyman.cluster.parts import control_heartbeat_file
+from journeyman.cluster.local.parts import control_heartbeat_file
 from journeyman.cluster.settings import Settings, load_settings
 
 LIMIT_S = 240.0

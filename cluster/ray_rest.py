@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -11,52 +10,12 @@ import orjson
 
 from journeyman.cluster.archive import Archive
 from journeyman.cluster.capacity import Capacity, Growth, Node, Occupant
+from journeyman.cluster.ray_state import Application, RayJob, Replica
 from journeyman.errors import DeniedError, NotFoundError, RefusedError, UnreachableError
 
 _USEFUL = ("CPU", "GPU", "memory")
 STACK_TIMEOUT_S = 15.0
 """A process that is frozen in the kernel keeps whoever looks into it for ever."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RayJob:
-    """What Ray Jobs knows of one submission."""
-
-    submission_id: str
-    status: str
-    """PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED."""
-    message: str
-    exit_code: int | None
-
-    @property
-    def ended(self) -> bool:
-        return self.status in ("STOPPED", "SUCCEEDED", "FAILED")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replica:
-    """One replica of a service as Serve's controller tells it."""
-
-    replica_id: str
-    state: str
-    node_ip: str
-    """Empty until it has a node."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
-    """One Serve application: a service of ours."""
-
-    name: str
-    status: str
-    """NOT_STARTED, DEPLOYING, DEPLOY_FAILED, RUNNING, UNHEALTHY or DELETING."""
-    message: str
-    """Serve's own, and those of its deployments, which tell the cause."""
-    replicas: tuple[Replica, ...]
-    target_replicas: int
-    held: Mapping[str, float]
-    config: Mapping[str, Any]
-    """As it was PUT; empty where Serve keeps none."""
 
 
 class Ray:

@@ -1,4 +1,4 @@
-"""The logs of a job: shipped to its run in pieces while it runs, and read back from there.
+"""The logs of a job, shipped to its run in pieces while it runs.
 
 A piece is `logs/pieces/<source>/<attempt>-<offset>.log`; when its process ends in good order, the pieces
 become one file, `logs/<source>.log`. Reading needs MLflow alone, so it works with Ray gone.
@@ -11,16 +11,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
-from journeyman.errors import JourneymanError, NotFoundError
+from journeyman.errors import JourneymanError
+from journeyman.jobs.log_files import PIECES_ARTIFACT, whole_path
 from journeyman.tracking.mlflow_rest import Mlflow
-from journeyman.tracking.records import LOGS_ARTIFACT, Run
+from journeyman.tracking.records import Run
 
-DRIVER = "driver"
-_PIECES = f"{LOGS_ARTIFACT}/pieces"
 _FIRST_INTERVAL_S = 1.0
 _LAST_INTERVAL_S = 30.0
 # Ray marks the beginning of a worker's output for its own log monitor.
@@ -28,10 +26,6 @@ _RAY_MARKS = (b":job_id:", b":actor_name:", b":task_name:")
 _MAX_WHOLE_BYTES = 64 * 1024**2
 """A longer log stays in its pieces, and this process keeps no more of it than its end."""
 _TAIL_BYTES = 64 * 1024
-
-
-def rank_source(rank: int) -> str:
-    return f"rank-{rank}"
 
 
 def own_output_files() -> list[Path]:
@@ -109,7 +103,7 @@ class LogShipper:
         piece = bytes(self._text[self._shipped - self._dropped :])
         if not piece:
             return
-        path = f"{_PIECES}/{self._source}/{self._attempt}-{self._shipped:012d}.log"
+        path = f"{PIECES_ARTIFACT}/{self._source}/{self._attempt}-{self._shipped:012d}.log"
         self._mlflow.upload(self._run, path, piece)
         self._pieces.append(path)
         self._shipped += len(piece)
@@ -123,73 +117,6 @@ class LogShipper:
         if self._dropped + len(self._text) > _MAX_WHOLE_BYTES or not self._text:
             self._ship()
             return
-        self._mlflow.upload(self._run, _whole_path(self._source, self._attempt), bytes(self._text))
+        self._mlflow.upload(self._run, whole_path(self._source, self._attempt), bytes(self._text))
         for path in self._pieces:
             self._mlflow.delete_artifact(self._run, path)
-
-
-def _whole_path(source: str, attempt: int) -> str:
-    suffix = "" if attempt == 1 else f".attempt-{attempt}"
-    return f"{LOGS_ARTIFACT}/{source}{suffix}.log"
-
-
-@dataclass(frozen=True, slots=True)
-class LogChunk:
-    """Text that one process printed."""
-
-    source: str
-    """`driver` or `rank 0`."""
-    text: str
-
-
-@dataclass(slots=True)
-class LogReader:
-    """Reads what is stored of a job's logs, each byte once however often it is asked."""
-
-    mlflow: Mlflow
-    run: Run
-    source: str
-    """`all`, `driver` or `rank-0`."""
-    _read: dict[tuple[str, int], int] = field(default_factory=dict)
-
-    def read(self) -> Iterator[LogChunk]:
-        """What has been stored since the last call."""
-        stored = self.mlflow.artifacts(self.run.run_id, LOGS_ARTIFACT)
-        folders = self.mlflow.artifacts(self.run.run_id, _PIECES) if _PIECES in stored else {}
-        pieces: list[tuple[str, int, int, str]] = []
-        for folder in folders:
-            source = folder.rpartition("/")[2]
-            if not self._wanted(source):
-                continue
-            for path in self.mlflow.artifacts(self.run.run_id, folder):
-                attempt, _, start = path.rpartition("/")[2].removesuffix(".log").partition("-")
-                pieces.append((source, int(attempt), int(start), path))
-        for path, size in stored.items():
-            name = path.rpartition("/")[2]
-            if size is None or not name.endswith(".log"):
-                continue
-            source, _, attempt_text = name.removesuffix(".log").partition(".attempt-")
-            if self._wanted(source):
-                pieces.append((source, int(attempt_text or 1), 0, path))
-        for source, number, offset, path in sorted(pieces, key=lambda p: (p[1], _order(p[0]), p[2])):
-            done = self._read.get((source, number), 0)
-            whole = offset == 0 and not path.startswith(_PIECES)
-            if offset < done and not whole:
-                continue
-            try:
-                content = self.mlflow.download(self.run, path)
-            except NotFoundError:
-                # The pieces became one file between the listing and now: it is read next time.
-                continue
-            fresh = content[max(0, done - offset) :]
-            self._read[source, number] = max(done, offset + len(content))
-            if fresh:
-                yield LogChunk(source=source.replace("-", " "), text=fresh.decode(errors="replace"))
-
-    def _wanted(self, source: str) -> bool:
-        return self.source in ("all", source)
-
-
-def _order(source: str) -> tuple[int, int]:
-    rank = source.removeprefix("rank-")
-    return (1, int(rank)) if rank.isdigit() else (0, 0)

@@ -8,9 +8,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-STORAGE = "JOURNEYMAN_STORAGE"
-"""Where the checkpoints and weights of a job's attempts are kept: a folder or an address."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:

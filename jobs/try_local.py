@@ -12,9 +12,9 @@ from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from journeyman.cluster.settings import home_folder, make_home
-from journeyman.jobs.session import find_function, prepare_environment
 from journeyman.jobs.spec import script_arguments
-from journeyman.jobs.submission import read_order
+from journeyman.jobs.submit.submission import read_order
+from journeyman.jobs.worker.session import find_function, prepare_environment
 
 
 def try_spec(file: Path, assignments: Sequence[str]) -> int:

@@ -1,14 +1,31 @@
-"""Rows of a request: counted, taken, joined with those of others, and told apart again. Pure."""
+"""What goes into a model and what comes out of it, as arrays: whole invocations, and their rows. Pure.
+
+A tensor is `[rows, *shape]`: C-contiguous, of the dtype and shape that the signature declares for its name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from journeyman.serve.protocols.invocation import Inputs
+Inputs = Any
+"""Arrays by input name for a model of tensors; a DataFrame for one of columns; else as MLflow reads it."""
+Outputs = Any
+"""Arrays by output name; for a pyfunc that answers with something else (a DataFrame, a list), that."""
+Run = Callable[[Inputs, dict[str, Any] | None], Outputs]
+"""What computes the outputs of checked inputs and params. Threads may share it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What goes into the model."""
+
+    inputs: Inputs
+    params: dict[str, Any] | None = None
 
 
 def rows_of(inputs: Inputs) -> int | None:

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from journeyman.cluster.settings import home_folder
 from journeyman.errors import NotFoundError, UnreachableError, described
-from journeyman.serve.model import ModelError
+from journeyman.models.model import ModelError
 from journeyman.tracking.mlflow_rest import Mlflow
 
 

@@ -9,22 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import orjson
 from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION
 
 from journeyman.cluster.requirements import unmet
 from journeyman.errors import JourneymanError, described
-from journeyman.serve.engines import Outputs, Run, Version, load_engine, look_at
-from journeyman.serve.machine_code import CompilationError
-from journeyman.serve.protocols.errors import RequestError
-from journeyman.serve.protocols.invocation import Inputs
-from journeyman.serve.protocols.invocations import parse, render
-from journeyman.serve.signature import OUTPUT, Signature
-from journeyman.serve.swap import why_graph_needs_replicas
-from journeyman.serve.verdict import Engine, Plan
-from journeyman.tracking.onnx_form import ONNX
-from journeyman.tracking.packages import EXPORTED, graph_bytes
+from journeyman.models.arrays import Inputs, Outputs, Run
+from journeyman.models.engines.engine import Engine, Plan
+from journeyman.models.engines.load import load_engine
+from journeyman.models.engines.machine_code import CompilationError
+from journeyman.models.files import Version, look_at
+from journeyman.models.in_place import why_graph_needs_replicas
+from journeyman.models.onnx_form import ONNX
+from journeyman.models.packages import EXPORTED, graph_bytes
+from journeyman.models.signature import Signature
 
 _PLATFORMS = {
     Engine.TORCH_EXPORT: "pytorch_pt2",
@@ -63,34 +61,6 @@ class ServedModel:
     def predict(self, inputs: Inputs, params: dict[str, Any] | None = None) -> Outputs:
         """The outputs by name for checked inputs; whatever the model itself raises comes through."""
         return self.run(inputs, params)
-
-    def warm(self) -> None:
-        """Answer the version's own example, from request body to response body.
-
-        Raises ModelError where that fails or an output is NaN. An infinity passes: masks are made of them.
-        """
-        if self.example is None:
-            return
-        try:
-            invocation = parse(orjson.dumps(self.example), None, self.signature)
-            outputs = self.predict(invocation.inputs, invocation.params)
-            render(outputs, self.signature)
-        except RequestError as error:
-            raise ModelError(
-                f"the version refuses its own input example: {error.message}",
-                "Log the model again with an input example that fits its signature.",
-            ) from error
-        except Exception as error:
-            # The model's own code runs here: anything can come out of it.
-            raise ModelError(
-                f"the version fails on its own input example: {described(error)}",
-                "Try it where it was trained: mlflow.pyfunc.load_model(…).predict(…).",
-            ) from error
-        for name in _nan_outputs(outputs):
-            raise ModelError(
-                f"output '{name}' of the version holds NaN on its own input example",
-                "Train it again, or keep serving the version before it.",
-            )
 
 
 def look(folder: Path) -> Version:
@@ -217,13 +187,3 @@ def _own_python(version: Version) -> bool:
     loader = flavors.get(mlflow.pyfunc.FLAVOR_NAME, {}).get(mlflow.pyfunc.MAIN)
     # Every other loader may unpickle or import what two versions define differently.
     return version.safest != Engine.TORCH_EXPORT and loader != "mlflow.onnx"
-
-
-def _nan_outputs(outputs: Outputs) -> list[str]:
-    if not isinstance(outputs, Mapping):
-        outputs = {OUTPUT: outputs}
-    return [
-        str(name)
-        for name, output in outputs.items()
-        if isinstance(output, np.ndarray) and output.dtype.kind == "f" and np.isnan(output).any()
-    ]

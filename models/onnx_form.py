@@ -19,7 +19,7 @@ import onnxruntime
 import torch
 
 from journeyman.errors import described
-from journeyman.tracking.packages import EXPORTED, OUTPUT, Answer, Package, difference, load_exported
+from journeyman.models.packages import EXPORTED, OUTPUT, Answer, Package, difference, load_exported
 
 INPUT = "input"
 """The name of a lone input that its signature gives no name."""

@@ -22,7 +22,7 @@ from mlflow.utils.mlflow_tags import (
 )
 
 from journeyman.errors import PublishError, described
-from journeyman.tracking.packages import Package
+from journeyman.models.packages import Package
 from journeyman.tracking.records import CLAIM_PARAM
 
 # Read from the run by MLflow's own pages of models.

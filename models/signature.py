@@ -42,6 +42,14 @@ class Signature:
     params: ParamSchema | None = None
 
 
+def as_declared(outputs: dict[str, np.ndarray], signature: Signature) -> dict[str, np.ndarray]:
+    """The outputs under the names that the signature declares; by their order where it names others."""
+    declared = [field.name for field in signature.outputs]
+    if len(declared) != len(outputs) or outputs.keys() == set(declared):
+        return outputs
+    return dict(zip(declared, outputs.values(), strict=True))
+
+
 def read_signature(declared: ModelSignature | None) -> Signature:
     """The signature of an MLflow model; one that declares none takes anything."""
     if declared is None:

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from journeyman.cluster.resources import Resources
 from journeyman.cluster.spec_file import Bytes, Count, EnvironmentName, Name, Range, Seconds, Spec
 from journeyman.errors import UsageError
-from journeyman.serve.verdict import Engine
+from journeyman.models.engines.engine import Engine
 
 _REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[1-9][0-9]*))")
 

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from journeyman.control import Duty, Heartbeat
-from journeyman.jobs.controller import JobController
-from journeyman.tracking.lease import Lease
+from journeyman.jobs.control.controller import JobController
+from journeyman.tracking.lease.lease import Lease
 from journeyman.tracking.mlflow_rest import Mlflow
 
 

@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 
 from journeyman.cluster.capacity import Capacity, Growth, Node
-from journeyman.cluster.ray_rest import Application, Ray, RayJob
+from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.ray_state import Application, RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.control import Heartbeat, run_loop
 from journeyman.errors import DeniedError
-from journeyman.jobs.controller import JobController
-from journeyman.jobs.failures import Cause, Outcome
-from journeyman.jobs.submission import read_order, submit
-from journeyman.serve.controller import ServiceController
+from journeyman.jobs.control.controller import JobController
+from journeyman.jobs.outcome import Cause, Outcome
+from journeyman.jobs.submit.submission import read_order, submit
+from journeyman.serve.control.controller import ServiceController
 from journeyman.serve.orders import create_service
 from journeyman.serve.spec import ServiceSpec
 from journeyman.tracking import records

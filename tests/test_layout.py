@@ -15,10 +15,10 @@ from journeyman.errors import JourneymanError
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "journeyman"
-FOLDERS = {"cluster", "jobs", "serve", "tracking"}
+FOLDERS = {"cluster", "jobs", "models", "serve", "tracking"}
 
 
-def test_package_links_are_the_four_folders_at_the_root() -> None:
+def test_package_links_are_the_folders_at_the_root() -> None:
     links = {path.name for path in PACKAGE.iterdir() if path.is_symlink()}
     assert links == FOLDERS
     for name in FOLDERS:

@@ -19,8 +19,8 @@ import orjson
 
 from journeyman.errors import DeniedError, NotFoundError, RefusedError, UnreachableError
 from journeyman.tracking.access import HOW_TO_SET, Access, certificates
+from journeyman.tracking.job_store.environment import RUN_ID
 from journeyman.tracking.records import Run, parse_run, storable
-from journeyman.tracking.store import RUN_ID
 
 _CLOCKS_AGREE_S = 5.0
 """Less is a slow answer or the whole seconds of HTTP's date. Kept, a difference leaves the order of what one

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from journeyman.cluster.processes import MARK, mark_of
+from journeyman.cluster.local.processes import MARK, mark_of
 from journeyman.cluster.settings import ray_token_file
 
 PART_NAMES = ("mlflow", "ray", "control")
@@ -42,7 +42,7 @@ _CREDENTIALS = (
 HEARTBEAT_LIMIT_S = 15.0
 JOB_STOP_WAIT_S = 15
 """Ray's own 3 s are too short for a driver to write down what it has."""
-INGRESS = "journeyman.serve.ingress:middlewares"
+INGRESS = "journeyman.serve.proxy.ingress:middlewares"
 """What Serve's servers call to learn what comes before a service."""
 
 

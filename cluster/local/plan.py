@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from journeyman.cluster.parts import (
+from journeyman.cluster.local.parts import (
     DEFAULT_PORTS,
     Machine,
     grpc_address,
@@ -23,7 +23,7 @@ from journeyman.cluster.parts import (
     ray_url,
     serve_url,
 )
-from journeyman.cluster.ports import choose_ports
+from journeyman.cluster.local.ports import choose_ports
 from journeyman.cluster.settings import endpoints_file, read_endpoints
 
 LEAST_LOGICAL_CPUS = 8

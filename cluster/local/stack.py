@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from journeyman.cluster.parts import (
+from journeyman.cluster.local.parts import (
     ATTACHED_NAMES,
     PART_NAMES,
     SUPERVISOR,
@@ -24,10 +24,10 @@ from journeyman.cluster.parts import (
     log_file,
     ray_folder,
 )
-from journeyman.cluster.plan import Plan, make_plan, read_plan, this_machine, write_plan
-from journeyman.cluster.processes import MARK, OwnedProcess, end_processes, mark_of, owned_processes
+from journeyman.cluster.local.plan import Plan, make_plan, read_plan, this_machine, write_plan
+from journeyman.cluster.local.processes import MARK, OwnedProcess, end_processes, mark_of, owned_processes
+from journeyman.cluster.local.supervisor import FAILED_AFTER, PartState, read_state, state_file
 from journeyman.cluster.settings import make_home, ray_token_file, write_token
-from journeyman.cluster.supervisor import FAILED_AFTER, PartState, read_state, state_file
 from journeyman.errors import StackError
 
 START_LIMIT_S = 180.0
@@ -185,7 +185,7 @@ def _launch(home: Path, plan: Plan, names: tuple[str, ...]) -> None:
     state_file(home).unlink(missing_ok=True)
     write_plan(home, plan, running=True)
     with log_file(home, SUPERVISOR).open("ab") as log:
-        command = [sys.executable, "-m", "journeyman.cluster.supervisor", str(home), *names]
+        command = [sys.executable, "-m", "journeyman.cluster.local.supervisor", str(home), *names]
         subprocess.run(
             command,
             env={**os.environ, MARK: mark_of(plan.stack, SUPERVISOR)},

@@ -1,6 +1,6 @@
 """The supervising process of a stack: starts the parts, restarts those that end, writes down how they are.
 
-    python -m journeyman.cluster.supervisor <home> <part>...
+    python -m journeyman.cluster.local.supervisor <home> <part>...
 
 It detaches itself: the command returns at once and the process goes on. It holds nothing that its parts
 need: ended, it leaves them running, unsupervised. What to start when is `decide`, a pure function; the rest
@@ -23,7 +23,7 @@ from typing import Literal
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from journeyman.cluster.parts import (
+from journeyman.cluster.local.parts import (
     HEARTBEAT_LIMIT_S,
     HeartbeatProbe,
     HttpProbe,
@@ -31,8 +31,8 @@ from journeyman.cluster.parts import (
     attached_parts,
     stack_parts,
 )
-from journeyman.cluster.plan import read_plan, this_machine, write_whole
-from journeyman.cluster.processes import end_processes, mark_of, owned_processes
+from journeyman.cluster.local.plan import read_plan, this_machine, write_whole
+from journeyman.cluster.local.processes import end_processes, mark_of, owned_processes
 from journeyman.errors import StackDownError, StackError
 
 FIRST_BACKOFF_S = 0.5

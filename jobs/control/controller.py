@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from journeyman.cluster.archive import Archive, package_name, package_uri
 from journeyman.cluster.capacity import Capacity
-from journeyman.cluster.ray_rest import Ray, RayJob
+from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.ray_state import RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError
-from journeyman.jobs.decision import (
+from journeyman.jobs.control.decision import (
     Action,
     Job,
     Mark,
@@ -28,8 +29,8 @@ from journeyman.jobs.decision import (
     decide,
     only_tells,
 )
-from journeyman.jobs.hang import FLOOR_S, Pace, Watch, leading_metrics, look_again, pace_of
-from journeyman.jobs.note import job_note
+from journeyman.jobs.control.hang import FLOOR_S, Pace, Watch, leading_metrics, look_again, pace_of
+from journeyman.jobs.control.note import job_note
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase, may_follow
 from journeyman.jobs.place import read_places
 from journeyman.jobs.spec import TrainSpec

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from journeyman.cluster.capacity import Capacity
-from journeyman.cluster.ray_rest import RayJob
+from journeyman.cluster.ray_state import RayJob
 from journeyman.jobs.admission import Candidate, Verdict, admit
-from journeyman.jobs.failures import Cause, Outcome, another_attempt, driverless
-from journeyman.jobs.hang import FLOOR_S, Pace, Watch, hang_reason
+from journeyman.jobs.control.attempts import another_attempt, driverless
+from journeyman.jobs.control.hang import FLOOR_S, Pace, Watch, hang_reason
+from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.phases import Phase
 from journeyman.jobs.spec import TrainSpec, gang
 from journeyman.tracking import records

@@ -16,7 +16,7 @@ from ray.train.v2._internal.constants import (
 from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
 from ray.train.v2._internal.execution.worker_group import Worker
 
-from journeyman.jobs.failures import Cause, RankError
+from journeyman.jobs.outcome import Cause, RankError
 
 ANSWER_S = 10.0
 """How long a worker that is asked, after all the time it has had, may take to answer."""

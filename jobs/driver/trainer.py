@@ -13,8 +13,9 @@ from ray.train.v2.api.callback import RayTrainCallback
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from journeyman.cluster.resources import ray_amounts
+from journeyman.jobs.driver.start_watch import StartWatch
 from journeyman.jobs.spec import TrainSpec
-from journeyman.jobs.start_watch import StartWatch
+from journeyman.jobs.worker.entry import train_on_worker
 
 _NEEDLESS = (DatasetsCallback, PlacementGroupCleanerCallback)
 """Each starts a process of its own before the first step, 2 s of processor time: one hands out Ray datasets,
@@ -55,17 +56,6 @@ def build_trainer(spec: TrainSpec, run_id: str, storage: str) -> DataParallelTra
         # A plain backend: TorchTrainer would open a process group and take the port the script wants.
         return _Lean(backend_config=BackendConfig(), **arguments)
     return _LeanTorch(**arguments)
-
-
-def train_on_worker(order: dict[str, Any]) -> None:
-    """The function Ray Train calls on every worker.
-
-    The driver and Ray Train's controller load it too: imported at the top, MLflow and what else a worker
-    needs would be loaded three times in a row before the first step.
-    """
-    from journeyman.jobs.session import work
-
-    work(order)
 
 
 def _workers(spec: TrainSpec) -> int | tuple[int, int]:

@@ -21,9 +21,9 @@ from journeyman.cluster.archive import Archive
 from journeyman.cluster.settings import Settings, read_secrets
 from journeyman.cluster.spec_file import override, parse, read_yaml
 from journeyman.errors import NotFoundError, SpecError
-from journeyman.jobs.code import git_state, pack, travelling
 from journeyman.jobs.phases import Phase
 from journeyman.jobs.spec import TrainSpec, flat_config, script_arguments
+from journeyman.jobs.submit.code import git_state, pack, travelling
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import Run

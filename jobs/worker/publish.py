@@ -13,12 +13,14 @@ import pyarrow.fs
 from mlflow import MlflowClient
 
 from journeyman.errors import JourneymanError, PublishError, described
-from journeyman.jobs.publication import STORAGE, Publication
+from journeyman.jobs.environment import STORAGE
+from journeyman.jobs.publication import Publication
 from journeyman.jobs.spec import Publish, TrainSpec
-from journeyman.tracking import store
+from journeyman.models.onnx_form import add_onnx
+from journeyman.models.packages import EXPORTED, Example, graph_bytes, save_package, save_weights
+from journeyman.models.registry import log_package, register, registered_version
+from journeyman.tracking.job_store import environment, store
 from journeyman.tracking.mlflow_rest import Mlflow, job_client
-from journeyman.tracking.onnx_form import add_onnx
-from journeyman.tracking.packages import EXPORTED, Example, graph_bytes, save_package, save_weights
 from journeyman.tracking.records import (
     CLAIM_PARAM,
     CLUSTER,
@@ -32,7 +34,6 @@ from journeyman.tracking.records import (
     PUBLICATION,
     Run,
 )
-from journeyman.tracking.registry import log_package, register, registered_version
 
 _logger = logging.getLogger(__name__)
 _FLUSH_S = 30.0
@@ -50,13 +51,13 @@ def publish(model: Any, example: Example, alias: str | None = None) -> str | Non
     then the weights are safe, the job ends as failed, and its reason says what to change. Outside a job
     nothing is registered and a PublishError is raised.
     """
-    run_id = os.environ.get(store.RUN_ID)
+    run_id = os.environ.get(environment.RUN_ID)
     if run_id is None:
         _check(model, example)
         return None
     rest = job_client(os.environ)
-    attempt = os.environ[store.ATTEMPT]
-    rank = store.rank()
+    attempt = os.environ[environment.ATTEMPT]
+    rank = environment.rank()
     if not rest.claim(run_id, f"{CLAIM_PARAM}.{attempt}.publication", f"rank {rank}"):
         return None
     run = rest.run(run_id)

@@ -18,7 +18,7 @@ from ray.train import get_context
 from ray.train.collective import broadcast_from_rank_zero
 from ray.util import get_node_ip_address
 
-from journeyman.jobs.failures import Cause, RankError
+from journeyman.jobs.outcome import Cause, RankError
 from journeyman.jobs.spec import script_arguments
 
 _PR_SET_PDEATHSIG = 1

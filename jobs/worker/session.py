@@ -26,14 +26,15 @@ from ray.util import get_node_ip_address
 from journeyman.cluster.priority import give_way
 from journeyman.cluster.settings import home_folder, read_secrets
 from journeyman.errors import JourneymanError, UnreachableError
-from journeyman.jobs.failures import Cause, RankError
-from journeyman.jobs.logs import LogShipper, own_output_files, rank_source
+from journeyman.jobs.environment import STORAGE
+from journeyman.jobs.log_files import rank_source
+from journeyman.jobs.log_shipper import LogShipper, own_output_files
+from journeyman.jobs.outcome import Cause, RankError
 from journeyman.jobs.place import Place, place_path
-from journeyman.jobs.publication import STORAGE
-from journeyman.jobs.reports import record_reports
-from journeyman.jobs.script import run_script
 from journeyman.jobs.spec import TrainSpec
-from journeyman.tracking import store
+from journeyman.jobs.worker.reports import record_reports
+from journeyman.jobs.worker.script import run_script
+from journeyman.tracking.job_store import environment, store
 from journeyman.tracking.mlflow_rest import Mlflow, job_client
 from journeyman.tracking.records import WORKERS_STARTED_MS, Run
 
@@ -58,10 +59,10 @@ def work(order: dict[str, Any]) -> None:
     spec = TrainSpec.model_validate(order["spec"])
     rank = get_context().get_world_rank()
     prepare_environment(spec, rank)
-    run_id = os.environ[store.RUN_ID]
+    run_id = os.environ[environment.RUN_ID]
     rest = job_client(os.environ)
     run = rest.run(run_id)
-    attempt = int(os.environ[store.ATTEMPT])
+    attempt = int(os.environ[environment.ATTEMPT])
     if rank == 0:
         rest.set_tags(run_id, {WORKERS_STARTED_MS: str(rest.now_ms())})
     with LogShipper(rest, run, rank_source(rank), attempt, own_output_files()) as shipper:
@@ -77,7 +78,7 @@ def work(order: dict[str, Any]) -> None:
 
 def prepare_environment(spec: TrainSpec, rank: int) -> None:
     """Set what the person's code finds in its environment."""
-    os.environ[store.RANK] = str(rank)
+    os.environ[environment.RANK] = str(rank)
     secrets = read_secrets(home_folder(os.environ)) if spec.secrets else {}
     for name in spec.secrets:
         # The nodes of a cluster that is attached have them in their environment, such as from Kubernetes.
@@ -117,7 +118,7 @@ def run_training(spec: TrainSpec, rank: int, started: Callable[[int], None]) -> 
     started(os.getpid())
     if rank == 0:
         client = mlflow.MlflowClient()
-        run_id = os.environ[store.RUN_ID]
+        run_id = os.environ[environment.RUN_ID]
         record_reports(
             lambda metrics, step: client.log_batch(run_id, metrics=_entities(metrics, step)),
             lambda: store.flush(_CHECKPOINT_FLUSH_S),
@@ -146,7 +147,7 @@ def _raised(error: BaseException) -> RankError:
         if any(frame.filename == _CHECKPOINTING for frame in traceback.extract_tb(error.__traceback__)):
             # A storage that is away for a moment is not full: another attempt may find it again.
             cause = Cause.STORAGE if full else Cause.MACHINE
-            place = f"{os.environ[STORAGE]}/{os.environ[store.RUN_ID]}"
+            place = f"{os.environ[STORAGE]}/{os.environ[environment.RUN_ID]}"
             why = os.strerror(error.errno) if full and error.errno else str(error)
             message = f"a checkpoint could not be written to {place}, where those before it are: {why}"
         elif error.errno in _FULL:

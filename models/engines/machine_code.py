@@ -18,9 +18,9 @@ import torch
 from torch.export.passes import move_to_device_pass
 
 from journeyman.errors import JourneymanError
-from journeyman.serve.devices import copy_where_no_view_can_be
-from journeyman.serve.hardware import this_hardware
-from journeyman.tracking.packages import EXPORTED, graph_bytes, load_exported
+from journeyman.models.engines.devices import copy_where_no_view_can_be
+from journeyman.models.engines.hardware import this_hardware
+from journeyman.models.packages import EXPORTED, graph_bytes, load_exported
 
 LIMIT_S = 120.0
 """For compiling a version: the first on a node took 61 s, as headers are compiled too, others 6 to 22 s."""
@@ -29,7 +29,7 @@ MOST_GRAPH_BYTES = 1024**2
 LEAST_FREE_BYTES = 2 * 1024**3
 """torch and the compiler took 0.9 GiB together for a net of nine layers."""
 _FOLDER = ".machine-code"
-_MODULE = "journeyman.serve.machine_code"
+_MODULE = "journeyman.models.engines.machine_code"
 
 
 class CompilationError(JourneymanError):

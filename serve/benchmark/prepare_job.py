@@ -13,16 +13,18 @@ import orjson
 import torch
 
 from journeyman.errors import JourneymanError, described
-from journeyman.serve.engines import Version
-from journeyman.serve.hardware import this_hardware
-from journeyman.serve.machine_code import CompilationError, compile_version
-from journeyman.serve.model import ModelError, ServedModel, load_model, look
+from journeyman.models.arrays import Invocation
+from journeyman.models.cache import fetch
+from journeyman.models.engines.engine import Engine, alone
+from journeyman.models.engines.hardware import this_hardware
+from journeyman.models.engines.machine_code import CompilationError, compile_version
+from journeyman.models.files import Version
+from journeyman.models.model import ModelError, ServedModel, load_model, look
+from journeyman.serve.benchmark.race import quickest_row_us, race
 from journeyman.serve.preparation import Preparation
-from journeyman.serve.protocols.invocation import Invocation
+from journeyman.serve.protocols.example import warm
 from journeyman.serve.protocols.invocations import parse
-from journeyman.serve.race import quickest_row_us, race
-from journeyman.serve.verdict import Engine, Verdict, alone, write_verdict
-from journeyman.serve.versions import fetch
+from journeyman.serve.verdict import Verdict, write_verdict
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import ENGINES, ONNX_TROUBLE
 
@@ -87,7 +89,7 @@ def _load(
     for engine in engines:
         try:
             model = load_model(files, allow_pickle, alone(engine))
-            model.warm()
+            warm(model)
             loaded[engine] = model
         except ModelError as error:
             if engine == files.safest:

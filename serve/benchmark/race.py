@@ -12,13 +12,12 @@ import pandas as pd
 import torch
 
 from journeyman.errors import described
-from journeyman.serve.engines import Run
-from journeyman.serve.hardware import Hardware
-from journeyman.serve.model import ModelError, ServedModel
-from journeyman.serve.protocols.invocation import Inputs, Invocation
-from journeyman.serve.rows import rows_of, take_rows
-from journeyman.serve.verdict import BATCH_SIZES, Engine, Verdict, judge
-from journeyman.tracking.packages import difference
+from journeyman.models.arrays import Inputs, Invocation, Run, rows_of, take_rows
+from journeyman.models.engines.engine import Engine
+from journeyman.models.engines.hardware import Hardware
+from journeyman.models.model import ModelError, ServedModel
+from journeyman.models.packages import difference
+from journeyman.serve.verdict import BATCH_SIZES, Verdict, judge
 
 LIMIT_S = 60.0
 """For a whole race, the loading of the engines aside."""

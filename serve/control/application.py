@@ -8,6 +8,8 @@ another version are therefore had by a change of their environment.
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,17 +17,14 @@ from urllib.parse import urlsplit
 from journeyman.cluster.archive import Archive, package_uri
 from journeyman.cluster.resources import actor_options
 from journeyman.cluster.spec_file import Range
-from journeyman.serve.process import python
+from journeyman.serve.records import DEPLOYMENT, GENERATION, Rollout
 from journeyman.serve.spec import ServiceSpec
-from journeyman.serve.swap import Rollout
 
-DEPLOYMENT = "model"
-GENERATION = "JOURNEYMAN_GENERATION"
-"""In a replica's environment: which of a service's generations of replicas it belongs to."""
 GRPC_SERVICE = (
     "journeyman.serve.protocols.open_inference_rpc_pb2_grpc.add_GRPCInferenceServiceServicer_to_server"
 )
-IMPORT_PATH = "journeyman.serve.deployment:build"
+IMPORT_PATH = "journeyman.serve.replica.deployment:build"
+_PROCESS = "journeyman.serve.replica.process"
 
 _DEFAULT_PORT = 8000
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -59,7 +58,7 @@ def application_config(
         "import_path": IMPORT_PATH,
         "runtime_env": {"py_modules": [package_uri(package.package)]}
         if package
-        else {"py_executable": python()},
+        else {"py_executable": replica_python()},
         "args": {
             "service": spec.name,
             "run_id": run_id,
@@ -88,6 +87,12 @@ def application_config(
             }
         ],
     }
+
+
+def replica_python() -> str:
+    """What Ray is told to start instead of Python (`py_executable`), on a machine that has this very one."""
+    # Without -P a folder of the name `ray` where Ray starts its workers would be imported.
+    return shlex.join([sys.executable, "-P", "-m", _PROCESS])
 
 
 def process_environment(spec: ServiceSpec) -> dict[str, str]:

@@ -19,25 +19,17 @@ import orjson
 from pydantic import ValidationError
 
 from journeyman.cluster.archive import Archive
-from journeyman.cluster.ray_rest import Application, Ray
+from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.ray_state import Application
 from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError, UnreachableError
-from journeyman.serve.application import application_config, serve_config
+from journeyman.serve.control.application import application_config, serve_config
+from journeyman.serve.control.preparer import Preparer, Serving
+from journeyman.serve.control.swap import Decision, Snapshot, decide, is_awaited
+from journeyman.serve.control.traffic import Counters, read_counters, traffic
 from journeyman.serve.phases import RUN_STATUS, Phase
-from journeyman.serve.preparer import Preparer, Serving
+from journeyman.serve.records import Report, Rollout, read_report, read_rollout, write_rollout
 from journeyman.serve.spec import ModelReference, ServiceSpec, model_reference
-from journeyman.serve.swap import (
-    Decision,
-    Report,
-    Rollout,
-    Snapshot,
-    decide,
-    is_awaited,
-    read_report,
-    read_rollout,
-    write_rollout,
-)
-from journeyman.serve.traffic import Counters, read_counters, traffic
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import (
     CANDIDATE,

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from journeyman.cluster.archive import Archive, package_uri
 from journeyman.cluster.ray_rest import Ray
 from journeyman.errors import DeniedError, NotFoundError, RefusedError
-from journeyman.serve.application import process_environment
+from journeyman.serve.control.application import process_environment
 from journeyman.serve.preparation import Decision, Preparation, Snapshot, decide
+from journeyman.serve.records import Rollout
 from journeyman.serve.spec import ServiceSpec
-from journeyman.serve.swap import Rollout
 from journeyman.serve.verdict import Verdict, write_verdict
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import ENGINES
 
-_ENTRYPOINT = ("python", "-m", "journeyman.cluster.priority", "journeyman.serve.prepare_job")
+_ENTRYPOINT = ("python", "-m", "journeyman.cluster.priority", "journeyman.serve.benchmark.prepare_job")
 _NODE_SHARE = 0.001
 """Of the resource that Ray gives each node under its address: enough to be sent there."""
 

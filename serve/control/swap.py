@@ -10,106 +10,19 @@ What is decided is kept as a Rollout in the service's record, so that control, s
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
+from journeyman.models.in_place import why_graph_needs_replicas
 from journeyman.serve.phases import Phase
-
-READY = "ready"
-FAILED = "failed"
-NEW_REPLICAS = "new_replicas"
+from journeyman.serve.records import FAILED, NEW_REPLICAS, READY, Report, Rollout
 
 _RAISED = re.compile(r"(?:[a-z_]\w*\.)*(?=[A-Z]\w*(?:Error|Exception)\b)")
 """The line of a traceback that names the error; matched is the module, which tells nobody anything."""
 LOAD_LIMIT_S = 600.0
 """A candidate that is not ready everywhere by then is given up."""
-IN_PLACE_GRAPH_BYTES = 128 * 1024
-"""Python reads an exported program's graph, for about 3 s a MiB, and meanwhile each operation of the version
-that serves waits for the interpreter, up to 5 ms: one of 800 layers was seen to answer after 5.8 s."""
 _RUNNING = "RUNNING"
 _FAILED_STATUSES = ("DEPLOY_FAILED", "UNHEALTHY")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rollout:
-    """What the Serve config of one service carries.
-
-    A change of `generation` gives the service new replicas. `trial` numbers the candidates, so that what a
-    replica said of one is not taken for what it says of the next.
-    """
-
-    model: str
-    serving: str
-    generation: int = 1
-    trial: int = 1
-    proven: bool = False
-    """Whether replicas have answered with `serving`."""
-    candidate: str | None = None
-    candidate_since_s: float = 0.0
-    """Epoch seconds: when the candidate was named."""
-    surge_because: str = ""
-    """Why the candidate is tried by new replicas; empty where it is loaded in place."""
-    refused: str | None = None
-    """The version that was tried last and cannot serve."""
-    refused_because: str = ""
-
-    @property
-    def surge(self) -> bool:
-        """Whether the candidate is tried by new replicas instead of in place."""
-        return bool(self.surge_because)
-
-    @property
-    def target(self) -> str:
-        """The version that replicas started now begin with."""
-        return self.candidate if self.surge and self.candidate else self.serving
-
-    @property
-    def beside(self) -> str | None:
-        """The version that replicas load beside the one that serves."""
-        return None if self.surge else self.candidate
-
-    @property
-    def target_generation(self) -> int:
-        return self.trial if self.surge else self.generation
-
-
-def read_rollout(text: str) -> Rollout:
-    return Rollout(**json.loads(text))
-
-
-def write_rollout(rollout: Rollout) -> str:
-    return json.dumps(asdict(rollout))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What one replica says it has."""
-
-    generation: int
-    serving: str
-    trial: int
-    candidate: str | None
-    candidate_state: str | None
-    """ready, failed or new_replicas."""
-    reason: str
-    hardware: str = ""
-    """The key of what it computes on."""
-    engine: str = ""
-    """What computes the version that serves."""
-    engine_trouble: str = ""
-    """Why that is not what was ordered, or measured to be the fastest."""
-
-
-def read_report(text: str) -> Report:
-    body: Mapping[str, Any] = json.loads(text)
-    return Report(**{field: body[field] for field in Report.__dataclass_fields__ if field in body})
-
-
-def write_report(report: Report) -> str:
-    return json.dumps(asdict(report))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,13 +109,6 @@ def _follow(snapshot: Snapshot, now: float) -> Rollout:
     if tried.candidate is not None and now - rollout.candidate_since_s > LOAD_LIMIT_S:
         return _refused(rollout, f"it is not ready after {LOAD_LIMIT_S:.0f} s")
     return tried
-
-
-def why_graph_needs_replicas(graph_bytes: int) -> str:
-    """Why a program with a graph of this size is not loaded beside another; empty where it may be."""
-    if graph_bytes <= IN_PLACE_GRAPH_BYTES:
-        return ""
-    return f"has a graph of {graph_bytes / 1024:.0f} KiB, which would hold up answers while it is read,"
 
 
 def _afresh(now: Rollout, model: str, version: str) -> Rollout:

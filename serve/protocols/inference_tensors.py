@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 from mlflow.types import DataType, Schema
 
+from journeyman.models.arrays import Inputs
+from journeyman.models.signature import OUTPUT, Field, Signature
 from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError, quoted, refuse
-from journeyman.serve.protocols.invocation import Inputs, check_names
+from journeyman.serve.protocols.invocation import check_names
 from journeyman.serve.protocols.tables import table_of
 from journeyman.serve.protocols.tensors import array_of, check_batch, check_not_empty, check_shape
-from journeyman.serve.signature import OUTPUT, Field, Signature
 
 _BYTES = "BYTES"
 DTYPES: Mapping[str, np.dtype[Any]] = {

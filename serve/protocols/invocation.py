@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mlflow.exceptions import MlflowException
@@ -11,17 +10,6 @@ from mlflow.models.utils import _enforce_params_schema
 from mlflow.types import ParamSchema
 
 from journeyman.serve.protocols.errors import listed, nearest, quoted, refuse
-
-Inputs = Any
-"""Arrays by input name for a model of tensors; a DataFrame for one of columns; else as MLflow reads it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Invocation:
-    """What goes into the model."""
-
-    inputs: Inputs
-    params: dict[str, Any] | None = None
 
 
 def check_params(params: Any, schema: ParamSchema | None) -> dict[str, Any] | None:

@@ -20,6 +20,8 @@ from mlflow.models.utils import _enforce_schema
 from mlflow.types import DataType, Schema
 from mlflow.utils.proto_json_utils import dataframe_from_parsed_json, parse_tf_serving_input
 
+from journeyman.models.arrays import Inputs, Invocation
+from journeyman.models.signature import OUTPUT, Signature
 from journeyman.serve.protocols.errors import (
     INTERNAL_ERROR,
     INVALID_PARAMETER_VALUE,
@@ -28,10 +30,9 @@ from journeyman.serve.protocols.errors import (
     quoted,
     refuse,
 )
-from journeyman.serve.protocols.invocation import Inputs, Invocation, check_names, check_params
+from journeyman.serve.protocols.invocation import check_names, check_params
 from journeyman.serve.protocols.tables import table_of, typed
 from journeyman.serve.protocols.tensors import array_of, check_batch
-from journeyman.serve.signature import OUTPUT, Signature
 
 _FORMS = ("inputs", "instances", "dataframe_split", "dataframe_records")
 _PARAMS = "params"

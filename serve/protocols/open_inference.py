@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from journeyman.models.arrays import Invocation
+from journeyman.models.signature import Signature
 from journeyman.serve.protocols.errors import RequestError, listed, nearest, quoted, refuse
 from journeyman.serve.protocols.inference_tensors import (
     DTYPES,
@@ -28,8 +30,7 @@ from journeyman.serve.protocols.inference_tensors import (
     read_inputs,
     text_of,
 )
-from journeyman.serve.protocols.invocation import Invocation, check_params
-from journeyman.serve.signature import Signature
+from journeyman.serve.protocols.invocation import check_params
 
 JSON_SIZE_HEADER = "inference-header-content-length"
 """How many bytes of a body are JSON, where tensors follow it."""

@@ -12,6 +12,8 @@ from typing import Any
 import grpc
 import numpy as np
 
+from journeyman.models.arrays import Invocation
+from journeyman.models.signature import Signature
 from journeyman.serve.protocols import open_inference_rpc_pb2 as messages
 from journeyman.serve.protocols.errors import RequestError, listed, quoted, refuse
 from journeyman.serve.protocols.inference_tensors import (
@@ -26,9 +28,8 @@ from journeyman.serve.protocols.inference_tensors import (
     outputs_of,
     read_inputs,
 )
-from journeyman.serve.protocols.invocation import Invocation, check_params
+from journeyman.serve.protocols.invocation import check_params
 from journeyman.serve.protocols.open_inference import InferRequest, Wanted, check_output
-from journeyman.serve.signature import Signature
 
 _CONTENTS = {
     "BOOL": "bool_contents",

@@ -12,9 +12,9 @@ import orjson
 from mlflow.types import DataType, ParamSchema, Schema
 from swagger_ui_bundle import swagger_ui_path
 
+from journeyman.models.signature import Field, Signature
 from journeyman.serve.protocols.inference_tensors import DATATYPES, datatype_of
 from journeyman.serve.protocols.invocations import parse
-from journeyman.serve.signature import Field, Signature
 
 _JSON = "application/json"
 _SCORING = "MLflow's scoring protocol"

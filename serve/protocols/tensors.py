@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from journeyman.models.signature import Field, Signature
 from journeyman.serve.protocols.errors import refuse
-from journeyman.serve.signature import Field, Signature
 
 
 def array_of(

@@ -23,7 +23,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from journeyman.serve.uvicorn_answer import send_answer
+from journeyman.serve.proxy.uvicorn_answer import send_answer
 
 _REQUEST_ID = b"x-request-id"
 _log = logging.getLogger(__name__)

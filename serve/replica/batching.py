@@ -13,9 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from journeyman.serve.model import ServedModel
-from journeyman.serve.protocols.invocation import Invocation
-from journeyman.serve.rows import join, kind_of, rows_of, split
+from journeyman.models.arrays import Invocation, join, kind_of, rows_of, split
+from journeyman.models.model import ServedModel
 
 Render = Callable[[Any], Any]
 """From outputs to an answer."""

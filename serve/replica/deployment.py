@@ -19,12 +19,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from journeyman.cluster.priority import use_idle_time
-from journeyman.serve.application import DEPLOYMENT
+from journeyman.serve.records import DEPLOYMENT
 
 if TYPE_CHECKING:
-    from journeyman.serve.replica import Replica
+    from journeyman.serve.replica.replica import Replica
 
-_REPLICA = "journeyman.serve.replica"
+_REPLICA = "journeyman.serve.replica.replica"
 
 
 class Arguments(BaseModel):

@@ -19,14 +19,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from journeyman.serve.batching import Batcher, Read
-from journeyman.serve.metrics import Metrics
-from journeyman.serve.model import ServedModel
+from journeyman.models.arrays import Invocation
+from journeyman.models.model import ServedModel
+from journeyman.models.signature import Signature
 from journeyman.serve.protocols import invocations, open_inference, openapi
 from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError
-from journeyman.serve.protocols.invocation import Invocation
 from journeyman.serve.protocols.open_inference import JSON_SIZE_HEADER
-from journeyman.serve.signature import Signature
+from journeyman.serve.replica.batching import Batcher, Read
+from journeyman.serve.replica.metrics import Metrics
 from journeyman.serve.spec import Limits
 from journeyman.version import VERSION
 

@@ -10,15 +10,17 @@ from typing import Any
 import orjson
 from mlflow.types import Schema
 
-from journeyman.serve.deployment import Arguments
-from journeyman.serve.endpoint import Loaded
-from journeyman.serve.engines import Version
-from journeyman.serve.hardware import this_hardware
-from journeyman.serve.machine_code import CompilationError, compile_version, is_compiled
-from journeyman.serve.model import ModelError, ServedModel, load_model, look
-from journeyman.serve.signature import Signature
-from journeyman.serve.verdict import Engine, Verdict, alone, read_verdict
-from journeyman.serve.versions import fetch
+from journeyman.models.cache import fetch
+from journeyman.models.engines.engine import Engine, alone
+from journeyman.models.engines.hardware import this_hardware
+from journeyman.models.engines.machine_code import CompilationError, compile_version, is_compiled
+from journeyman.models.files import Version
+from journeyman.models.model import ModelError, ServedModel, load_model, look
+from journeyman.models.signature import Signature
+from journeyman.serve.protocols.example import warm
+from journeyman.serve.replica.deployment import Arguments
+from journeyman.serve.replica.endpoint import Loaded
+from journeyman.serve.verdict import Verdict, read_verdict
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import ENGINES
 
@@ -63,7 +65,7 @@ class Loader:
         elif plan is not None:
             try:
                 model = load_model(files, self._arguments.allow_pickle, plan, have)
-                model.warm()
+                warm(model)
             except ModelError as error:
                 # It was tried when the verdict was made, by another process.
                 trouble = f"stays with {files.safest}: {error.message}"
@@ -133,7 +135,7 @@ def _on_loop_bytes(model: ServedModel) -> float:
 
     Raises ModelError where the version fails on it.
     """
-    model.warm()
+    warm(model)
     if model.example is None:
         return 0
     seconds = min(_warm_s(model) for _ in range(3))
@@ -142,7 +144,7 @@ def _on_loop_bytes(model: ServedModel) -> float:
 
 def _warm_s(model: ServedModel) -> float:
     began = time.perf_counter()
-    model.warm()
+    warm(model)
     return time.perf_counter() - began
 
 

@@ -1,14 +1,13 @@
 """The start of a replica's process: what Ray's worker imports is imported in time that nobody else wants.
 
-Ray starts it as its Python: `python -P -m journeyman.serve.process WORKER ARGUMENTS…`. Ray and Serve are
-1.5 s of processor time, which whoever answers on that machine would wait for.
+Ray starts it as its Python: `python -P -m journeyman.serve.replica.process WORKER ARGUMENTS…`. Ray and Serve
+are 1.5 s of processor time, which whoever answers on that machine would wait for.
 """
 
 from __future__ import annotations
 
 import os
 import runpy
-import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -18,11 +17,11 @@ from journeyman.cluster.priority import use_idle_time
 
 _IMPORTED = (
     "ray.serve._private.replica",
-    "journeyman.serve.deployment",
+    "journeyman.serve.replica.deployment",
     # What these import only once they run.
     "anyio._backends._asyncio",
     "httpcore",
-    "journeyman.serve.ingress",
+    "journeyman.serve.proxy.ingress",
     "journeyman.serve.protocols.open_inference_rpc_pb2_grpc",
     "pydantic.v1",
     "ray.serve._private.controller",
@@ -31,12 +30,6 @@ _IMPORTED = (
 )
 _AT_MOST_S = 20
 """Ray ends a worker that has not registered after 60 s, and a full machine may have no time to give."""
-
-
-def python() -> str:
-    """What Ray is told to start instead of Python (`py_executable`), on a machine that has this very one."""
-    # Without -P a folder of the name `ray` where Ray starts its workers would be imported.
-    return shlex.join([sys.executable, "-P", "-m", "journeyman.serve.process"])
 
 
 def main(command: list[str]) -> None:

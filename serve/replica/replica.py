@@ -26,16 +26,15 @@ from starlette.responses import Response
 
 from journeyman.cluster.priority import use_idle_time
 from journeyman.errors import JourneymanError, UnreachableError, described
-from journeyman.serve.application import GENERATION
-from journeyman.serve.deployment import Arguments
-from journeyman.serve.endpoint import Endpoint, Loaded
-from journeyman.serve.loader import Loader, check_signature
-from journeyman.serve.machine_code import compile_version
-from journeyman.serve.model import check_memory, why_new_replicas
-from journeyman.serve.rpc_endpoint import RpcEndpoint
+from journeyman.models.engines.engine import Engine
+from journeyman.models.engines.machine_code import compile_version
+from journeyman.models.model import check_memory, why_new_replicas
+from journeyman.serve.records import FAILED, GENERATION, NEW_REPLICAS, READY, Report, write_report
+from journeyman.serve.replica.deployment import Arguments
+from journeyman.serve.replica.endpoint import Endpoint, Loaded
+from journeyman.serve.replica.loader import Loader, check_signature
+from journeyman.serve.replica.rpc_endpoint import RpcEndpoint
 from journeyman.serve.spec import Limits
-from journeyman.serve.swap import FAILED, NEW_REPLICAS, READY, Report, write_report
-from journeyman.serve.verdict import Engine
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import REPLICA
 

@@ -6,10 +6,10 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from journeyman.serve.endpoint import Endpoint, Loaded, check_size
 from journeyman.serve.protocols import open_inference_rpc
 from journeyman.serve.protocols import open_inference_rpc_pb2 as messages
 from journeyman.serve.protocols.errors import RequestError
+from journeyman.serve.replica.endpoint import Endpoint, Loaded, check_size
 from journeyman.version import VERSION
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ from journeyman.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from journeyman.client import Client
-    from journeyman.jobs.metrics import log
-    from journeyman.jobs.publish import publish
+    from journeyman.jobs.worker.metrics import log
+    from journeyman.jobs.worker.publish import publish
 
 __all__ = ["Client", "__version__", "log", "publish"]
 
 _HOMES = {
     "Client": "journeyman.client",
-    "log": "journeyman.jobs.metrics",
-    "publish": "journeyman.jobs.publish",
+    "log": "journeyman.jobs.worker.metrics",
+    "publish": "journeyman.jobs.worker.publish",
 }
 
 

@@ -15,16 +15,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from journeyman.cluster.archive import own_archive
-from journeyman.cluster.parts import control_heartbeat_file
+from journeyman.cluster.local.parts import control_heartbeat_file
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import load_settings
 from journeyman.errors import DeniedError, JourneymanError, UnreachableError
-from journeyman.jobs.controller import JobController
-from journeyman.serve.controller import ServiceController
-from journeyman.tracking.claimant import this_process
-from journeyman.tracking.lease import Lease, clock
+from journeyman.jobs.control.controller import JobController
+from journeyman.serve.control.controller import ServiceController
+from journeyman.tracking.lease.claimant import this_process
+from journeyman.tracking.lease.lease import Lease, clock
+from journeyman.tracking.lease.terms import BEAT_S
 from journeyman.tracking.mlflow_rest import Mlflow
-from journeyman.tracking.terms import BEAT_S
 
 _logger = logging.getLogger("journeyman.control")
 _BUSY_TURN_S = 0.5

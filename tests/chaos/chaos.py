@@ -27,9 +27,9 @@ import psutil
 from asking import Asking
 
 from journeyman.client import Client, Job
-from journeyman.cluster.processes import mark_of, owned_processes
+from journeyman.cluster.local.processes import mark_of, owned_processes
+from journeyman.cluster.local.stack import start, stop
 from journeyman.cluster.settings import Settings, load_settings
-from journeyman.cluster.stack import start, stop
 from journeyman.errors import JourneymanError
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_rest import Mlflow

@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 from journeyman.cli import app
 from journeyman.cli.jobs import log_lines, metrics_line, next_commands, outcome, phase_line, remark
 from journeyman.client import Job
-from journeyman.jobs.failures import Cause, Outcome
-from journeyman.jobs.logs import LogChunk
+from journeyman.client.log_reader import LogChunk
+from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.spec import TrainSpec
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_rest import Mlflow

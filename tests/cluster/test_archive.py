@@ -16,7 +16,7 @@ LOOK = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from importlib.metadata import distribution
-import journeyman.jobs.driver, journeyman.serve.replica
+import journeyman.jobs.driver.main, journeyman.serve.replica.replica
 found = distribution("journeyman")
 plugins = [each.name for each in found.entry_points if each.group == "mlflow.tracking_store"]
 print(json.dumps([journeyman.__file__, found.version, str(found.locate_file("")), sorted(plugins)]))

@@ -14,7 +14,7 @@ from journeyman.cluster.contexts import (
     forget_context,
     use_context,
 )
-from journeyman.cluster.plan import Plan, Target, read_plan, write_plan
+from journeyman.cluster.local.plan import Plan, Target, read_plan, write_plan
 from journeyman.cluster.settings import load_settings, serve_address
 from journeyman.errors import NotFoundError, StackDownError, UsageError
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from journeyman.cluster.ports import SEARCHED, choose_ports, is_free, port_owner
+from journeyman.cluster.local.ports import SEARCHED, choose_ports, is_free, port_owner
 from journeyman.errors import StackError
 
 

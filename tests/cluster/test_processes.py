@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from journeyman.cluster.processes import MARK, end_processes, is_alive, mark_of, owned_processes
+from journeyman.cluster.local.processes import MARK, end_processes, is_alive, mark_of, owned_processes
 
 Run = Callable[..., subprocess.Popen[str]]
 

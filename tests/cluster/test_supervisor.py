@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeyman.cluster.supervisor import (
+from journeyman.cluster.local.supervisor import (
     FAILED_AFTER,
     MAX_BACKOFF_S,
     SILENT_S,

@@ -15,13 +15,13 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from journeyman.cluster.parts import ray_folder
+from journeyman.cluster.local.parts import ray_folder
+from journeyman.cluster.local.stack import start, stop
 from journeyman.cluster.settings import Settings, load_settings, write_secret
-from journeyman.cluster.stack import start, stop
-from journeyman.tracking.onnx_form import add_onnx
-from journeyman.tracking.packages import EXPORTED, graph_bytes, save_package
+from journeyman.models.onnx_form import add_onnx
+from journeyman.models.packages import EXPORTED, graph_bytes, save_package
+from journeyman.models.registry import log_package, register
 from journeyman.tracking.records import GRAPH_BYTES
-from journeyman.tracking.registry import log_package, register
 
 SECRET = "swordfish-5f2d9c"
 

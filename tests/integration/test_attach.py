@@ -24,8 +24,8 @@ import pytest
 
 from journeyman.client import Client
 from journeyman.cluster.contexts import context_folder
+from journeyman.cluster.local.stack import stop
 from journeyman.cluster.settings import load_settings
-from journeyman.cluster.stack import stop
 
 pytestmark = pytest.mark.own_stack
 

@@ -19,7 +19,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from journeyman.client import Client, Service
-from journeyman.cluster.processes import mark_of, owned_processes
+from journeyman.cluster.local.processes import mark_of, owned_processes
 from journeyman.cluster.settings import Settings
 
 from .conftest import registered

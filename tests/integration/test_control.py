@@ -16,12 +16,12 @@ import pytest
 import yaml
 
 from journeyman.client import Client, Job
-from journeyman.cluster.parts import control_heartbeat_file, ray_folder, stack_parts
-from journeyman.cluster.plan import read_plan, this_machine
+from journeyman.cluster.local.parts import control_heartbeat_file, ray_folder, stack_parts
+from journeyman.cluster.local.plan import read_plan, this_machine
+from journeyman.cluster.local.stack import start, stop
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import load_settings
-from journeyman.cluster.stack import start, stop
-from journeyman.tracking.lease import control_runs
+from journeyman.tracking.lease.lease import control_runs
 from journeyman.tracking.mlflow_rest import Mlflow
 
 pytestmark = [pytest.mark.own_stack, pytest.mark.long]

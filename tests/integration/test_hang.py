@@ -15,7 +15,7 @@ import yaml
 
 from journeyman.client import Client, Job
 from journeyman.cluster.settings import Settings
-from journeyman.jobs.failures import Outcome
+from journeyman.jobs.outcome import Outcome
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import OUTCOME
 

@@ -21,9 +21,9 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from journeyman.client import Client
-from journeyman.cluster.parts import ray_folder
+from journeyman.cluster.local.parts import ray_folder
+from journeyman.cluster.local.stack import stop
 from journeyman.cluster.settings import load_settings
-from journeyman.cluster.stack import stop
 
 pytestmark = [pytest.mark.own_stack, pytest.mark.long]
 

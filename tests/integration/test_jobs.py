@@ -27,7 +27,7 @@ from journeyman.client import Client, Job
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings
 from journeyman.errors import UnreachableError, UsageError
-from journeyman.jobs.controller import JobController
+from journeyman.jobs.control.controller import JobController
 from journeyman.tracking.mlflow_rest import Mlflow
 
 from .conftest import SECRET

@@ -26,7 +26,7 @@ from typer.testing import CliRunner
 
 from journeyman.cli import app
 from journeyman.client import Client, Job
-from journeyman.cluster.processes import mark_of, owned_processes
+from journeyman.cluster.local.processes import mark_of, owned_processes
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings
 

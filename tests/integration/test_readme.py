@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from journeyman.cluster.parts import ray_folder
-from journeyman.cluster.stack import observe, stop
+from journeyman.cluster.local.parts import ray_folder
+from journeyman.cluster.local.stack import observe, stop
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ("README.md", "docs/protocols.md", "docs/engines.md")

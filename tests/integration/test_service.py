@@ -15,9 +15,10 @@ from mlflow import MlflowClient
 
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings
+from journeyman.models.packages import save_package
+from journeyman.models.registry import log_package, register
 from journeyman.serve.spec import ServiceSpec
 from journeyman.tracking.mlflow_rest import Mlflow
-from journeyman.tracking.packages import save_package
 from journeyman.tracking.records import (
     CLUSTER,
     KIND,
@@ -33,7 +34,6 @@ from journeyman.tracking.records import (
     URL,
     Run,
 )
-from journeyman.tracking.registry import log_package, register
 
 LIMIT_S = 300.0
 NAME_OF_ALL = "follower"

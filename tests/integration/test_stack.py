@@ -17,11 +17,11 @@ import httpx
 import psutil
 import pytest
 
-from journeyman.cluster.parts import ray_folder
-from journeyman.cluster.plan import Plan, read_plan, write_plan
-from journeyman.cluster.processes import mark_of, owned_processes
+from journeyman.cluster.local.parts import ray_folder
+from journeyman.cluster.local.plan import Plan, read_plan, write_plan
+from journeyman.cluster.local.processes import mark_of, owned_processes
+from journeyman.cluster.local.stack import PartStatus, observe, start, stop
 from journeyman.cluster.settings import load_settings
-from journeyman.cluster.stack import PartStatus, observe, start, stop
 from journeyman.errors import StackDownError, StackError
 
 pytestmark = pytest.mark.own_stack

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from journeyman.cluster.capacity import Capacity, Node
-from journeyman.cluster.ray_rest import Ray, RayJob
+from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.ray_state import RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.errors import RefusedError
-from journeyman.jobs.controller import JobController
-from journeyman.jobs.decision import (
+from journeyman.jobs.control.attempts import MAX_ATTEMPTS
+from journeyman.jobs.control.controller import JobController
+from journeyman.jobs.control.decision import (
     Action,
     Job,
     Mark,
@@ -25,8 +27,8 @@ from journeyman.jobs.decision import (
     Upload,
     decide,
 )
-from journeyman.jobs.failures import MAX_ATTEMPTS, Cause, Outcome
-from journeyman.jobs.hang import Pace, Watch
+from journeyman.jobs.control.hang import Pace, Watch
+from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.phases import ENDED, FOLLOWING, RUN_STATUS, Phase
 from journeyman.jobs.place import Place, place_path
 from journeyman.jobs.spec import TrainSpec

@@ -6,16 +6,9 @@ import pickle
 
 import pytest
 
-from journeyman.jobs.failures import (
-    MAX_ATTEMPTS,
-    Cause,
-    Outcome,
-    RankError,
-    another_attempt,
-    classify,
-    death_of_worker,
-    driverless,
-)
+from journeyman.jobs.control.attempts import MAX_ATTEMPTS, another_attempt, driverless
+from journeyman.jobs.driver.classify import classify, death_of_worker
+from journeyman.jobs.outcome import Cause, Outcome, RankError
 
 RAISED = RankError("ValueError: no such column", detail="Traceback …")
 ECHO = RankError("RuntimeError: [gloo/transport/tcp/pair.cc:553] Connection closed by peer", detail="…")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeyman.jobs.hang import (
+from journeyman.jobs.control.hang import (
     FLOOR_S,
     LEAST_STEPS,
     LONGEST_TURN_S,

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from journeyman.jobs.proof import MARK, SERVE_FLAGS, Node, Verdict, judge, read_output
+from journeyman.attach.proof import MARK, SERVE_FLAGS, Node, Verdict, judge, read_output
 
 WELL = Node(
     name="10.0.0.1-aaaa",

@@ -10,7 +10,7 @@ import pyarrow.fs
 import pytest
 import torch
 
-from journeyman.jobs.publish import _store_weights, _weights_location
+from journeyman.jobs.worker.publish import _store_weights, _weights_location
 
 
 def test_weights_come_back_from_every_kind_of_storage(

@@ -11,8 +11,8 @@ import pytest
 
 from journeyman.cluster.settings import write_secret
 from journeyman.errors import NotFoundError, SpecError
-from journeyman.jobs.code import git_state, pack, travelling
-from journeyman.jobs.submission import read_order
+from journeyman.jobs.submit.code import git_state, pack, travelling
+from journeyman.jobs.submit.submission import read_order
 
 SPEC = "kind: train\nname: digits\nentrypoint: train:loop\n"
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from journeyman.cluster.archive import Archive, archive
-from journeyman.serve.application import application_config, serve_config
+from journeyman.serve.control.application import application_config, serve_config
+from journeyman.serve.records import Rollout
 from journeyman.serve.spec import ServiceSpec
-from journeyman.serve.swap import Rollout
 
 with warnings.catch_warnings():
     # Ray's own use of pydantic.

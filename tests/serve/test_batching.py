@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.models import Model
 
-from journeyman.serve.batching import Batcher, Read, compute
-from journeyman.serve.engines import Version
-from journeyman.serve.model import ServedModel
+from journeyman.models.arrays import Invocation
+from journeyman.models.engines.engine import Engine, alone
+from journeyman.models.files import Version
+from journeyman.models.model import ServedModel
+from journeyman.models.signature import Signature
 from journeyman.serve.protocols.errors import RequestError
-from journeyman.serve.protocols.invocation import Invocation
-from journeyman.serve.signature import Signature
-from journeyman.serve.verdict import Engine, alone
+from journeyman.serve.replica.batching import Batcher, Read, compute
 
 
 class Doubles:

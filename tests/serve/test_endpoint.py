@@ -16,12 +16,12 @@ from mlflow.models import Model
 from starlette.requests import Request
 from starlette.responses import Response
 
-from journeyman.serve.endpoint import Endpoint, Loaded
-from journeyman.serve.engines import Version
-from journeyman.serve.model import ServedModel
-from journeyman.serve.signature import Field, Signature
+from journeyman.models.engines.engine import Engine, alone
+from journeyman.models.files import Version
+from journeyman.models.model import ServedModel
+from journeyman.models.signature import Field, Signature
+from journeyman.serve.replica.endpoint import Endpoint, Loaded
 from journeyman.serve.spec import Limits
-from journeyman.serve.verdict import Engine, alone
 
 ROWS = Signature(
     inputs=(Field("x", np.dtype("float32"), (-1, 2)),),

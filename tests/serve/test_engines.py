@@ -17,16 +17,19 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from torch import nn
 
-from journeyman.serve.devices import move
-from journeyman.serve.engines import Run, Version, _module, _of_tensors, look_at
-from journeyman.serve.hardware import this_hardware
-from journeyman.serve.model import ModelError, ServedModel, load_model, look
-from journeyman.serve.protocols.invocation import Invocation
+from journeyman.models.arrays import Invocation, Run
+from journeyman.models.engines import torch_program
+from journeyman.models.engines.devices import move
+from journeyman.models.engines.engine import Engine, Plan, alone
+from journeyman.models.engines.hardware import this_hardware
+from journeyman.models.files import Version, look_at
+from journeyman.models.model import ModelError, ServedModel, load_model, look
+from journeyman.models.onnx_form import ONNX, add_onnx
+from journeyman.models.packages import Package, save_package
+from journeyman.serve.benchmark.race import race
+from journeyman.serve.protocols.example import warm
 from journeyman.serve.protocols.invocations import parse
-from journeyman.serve.race import race
-from journeyman.serve.verdict import BATCH_SIZES, Engine, Plan, Verdict, alone
-from journeyman.tracking.onnx_form import ONNX, add_onnx
-from journeyman.tracking.packages import Package, save_package
+from journeyman.serve.verdict import BATCH_SIZES, Verdict
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's and onnxscript's own, while they export.
@@ -96,7 +99,7 @@ def loaded(folder: Path) -> dict[Engine, ServedModel]:
 
 def computed_on(device: str, version: Version) -> Run:
     place = torch.device(device)
-    return _of_tensors(_module(version, place), version.signature, place)
+    return torch_program.load(version.folder, version.signature, place)
 
 
 def raced(folder: Path) -> Verdict:
@@ -265,7 +268,7 @@ def test_version_logged_as_onnx_is_run_without_mlflow_in_between(tmp_path: Path,
     )
     [(engine, model)] = loaded(tmp_path / "logged").items()
     assert (engine, model.platform) == (Engine.ONNXRUNTIME, "onnx_onnxv1")
-    model.warm()
+    warm(model)
     expected = loaded(tmp_path / "model")[Engine.TORCH_EXPORT].predict({"input": ROWS.numpy()})
     np.testing.assert_allclose(
         model.predict({"input": ROWS.numpy()})["output"], expected["output"], rtol=1e-5, atol=1e-6

@@ -14,14 +14,14 @@ import pytest
 from ray._common.utils import import_attr
 from starlette.types import Receive, Scope, Send
 
-from journeyman.cluster.parts import INGRESS
+from journeyman.cluster.local.parts import INGRESS
 
 with warnings.catch_warnings():
     # Ray's own schema is written in an older form of pydantic's.
     warnings.simplefilter("ignore", DeprecationWarning)
     from ray.serve._private.http_util import validate_http_proxy_callback_return
 
-    from journeyman.serve.ingress import Shortcut
+    from journeyman.serve.proxy.ingress import Shortcut
 
 
 async def nothing(*_: Any) -> Any:

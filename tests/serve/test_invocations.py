@@ -17,9 +17,9 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import Array, DataType
 
+from journeyman.models.signature import Field, Signature, read_signature
 from journeyman.serve.protocols.errors import RequestError
 from journeyman.serve.protocols.invocations import parse, render, render_error
-from journeyman.serve.signature import Field, Signature, read_signature
 
 FLOAT = np.dtype("float32")
 

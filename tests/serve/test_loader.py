@@ -14,20 +14,21 @@ import torch
 from mlflow import MlflowClient
 from torch import nn
 
-from journeyman.serve import machine_code
-from journeyman.serve.hardware import this_hardware
+from journeyman.models.engines import machine_code
+from journeyman.models.engines.engine import Engine
+from journeyman.models.engines.hardware import this_hardware
+from journeyman.models.packages import save_package
+from journeyman.serve.benchmark.prepare_job import prepare
 from journeyman.serve.preparation import Preparation
-from journeyman.serve.prepare_job import prepare
-from journeyman.serve.verdict import Engine, write_verdict
+from journeyman.serve.verdict import write_verdict
 from journeyman.tracking.mlflow_rest import Mlflow
-from journeyman.tracking.packages import save_package
 from journeyman.tracking.records import ENGINES
 
 with warnings.catch_warnings():
     # Ray's own, at import.
     warnings.simplefilter("ignore")
-    from journeyman.serve.deployment import Arguments
-    from journeyman.serve.loader import Loader
+    from journeyman.serve.replica.deployment import Arguments
+    from journeyman.serve.replica.loader import Loader
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, while it exports.

@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-from journeyman.serve import machine_code
-from journeyman.serve.machine_code import CompilationError, compile_version, is_compiled
-from journeyman.serve.model import ModelError, load_model, look
-from journeyman.serve.verdict import Engine, alone
-from journeyman.tracking.packages import save_package
+from journeyman.models.engines import machine_code
+from journeyman.models.engines.engine import Engine, alone
+from journeyman.models.engines.machine_code import CompilationError, compile_version, is_compiled
+from journeyman.models.model import ModelError, load_model, look
+from journeyman.models.packages import save_package
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, while it exports.

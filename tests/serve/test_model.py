@@ -20,19 +20,13 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from journeyman.serve.model import (
-    ModelError,
-    ServedModel,
-    check_memory,
-    load_model,
-    look,
-    why_new_replicas,
-)
+from journeyman.models.cache import download_version
+from journeyman.models.engines.engine import Engine, alone
+from journeyman.models.model import ModelError, ServedModel, check_memory, load_model, look, why_new_replicas
+from journeyman.models.packages import save_package
+from journeyman.models.registry import log_package, register
+from journeyman.serve.protocols.example import warm
 from journeyman.serve.protocols.invocations import parse, render
-from journeyman.serve.verdict import Engine, alone
-from journeyman.serve.versions import download_version
-from journeyman.tracking.packages import save_package
-from journeyman.tracking.registry import log_package, register
 
 torch.set_num_threads(1)
 
@@ -116,7 +110,7 @@ def test_load_model_of_a_published_package_answers_as_its_module_without_pickle(
     assert (str(model.plan), model.files.folder) == ("torch.export", published)
     assert why_new_replicas(look(published)) == ""
     assert model.example == {"inputs": BATCH.tolist()}
-    model.warm()
+    warm(model)
     with torch.no_grad():
         expected = linear(torch.ones(3, 4)).numpy()
     outputs = model.predict({"input": np.ones((3, 4), np.float32)})
@@ -135,7 +129,7 @@ def test_load_model_of_a_plain_mlflow_pt2_is_served_the_same_way(linear: nn.Modu
         serialization_format="pt2",
     )
     model = load(tmp_path / "model", allow_pickle=False)
-    model.warm()
+    warm(model)
     assert model.platform == "pytorch_pt2"
     assert why_new_replicas(look(tmp_path / "model")) == ""
     assert np.shape(answer(model, {"inputs": [[1, 2, 3, 4]] * 5})) == (5, 3)
@@ -144,7 +138,7 @@ def test_load_model_of_a_plain_mlflow_pt2_is_served_the_same_way(linear: nn.Modu
 def test_load_model_with_several_inputs_and_outputs_takes_and_gives_them_by_name(tmp_path: Path) -> None:
     folder = save_package(Two(), (BATCH, BATCH), tmp_path / "model").path
     model = load(folder, allow_pickle=False)
-    model.warm()
+    warm(model)
     assert model.example is not None and set(model.example["inputs"]) == {"pixels", "weight"}
     assert answer(model, {"inputs": {"weight": [[2, 2, 2, 2]], "pixels": [[1, 2, 3, 4]]}}) == {
         "scores": [[2, 4, 6, 8]],
@@ -169,7 +163,7 @@ def test_load_model_of_a_program_that_unpickles_is_refused_and_allowed_when_told
     model = load(tmp_path / "model", allow_pickle=True)
     assert (model.platform, model.example) == ("mlflow_pyfunc", None)
     assert why_new_replicas(look(tmp_path / "model")) == "brings Python of its own"
-    model.warm()
+    warm(model)
     assert np.shape(answer(model, {"inputs": [[1, 2, 3, 4]]})) == (1, 3)
 
 
@@ -209,7 +203,7 @@ def test_load_model_of_sklearn_with_allow_pickle_answers_a_table(sklearn_folder:
     model = load(sklearn_folder, allow_pickle=True)
     assert model.platform == "mlflow_pyfunc"
     assert why_new_replicas(look(sklearn_folder)) == "brings Python of its own"
-    model.warm()
+    warm(model)
     assert answer(model, {"dataframe_split": TABLE.to_dict(orient="split")}) == [0, 1, 0, 1]
     assert answer(model, {"dataframe_records": [{"visits": 9, "age": 52}]}) == [1]
     assert answer(model, {"inputs": {"age": [18, 44], "visits": [1, 7]}}) == [0, 1]
@@ -243,7 +237,7 @@ def test_load_model_passes_params_to_models_that_declare_them(tmp_path: Path) ->
         pip_requirements=["mlflow"],
     )
     model = load(tmp_path / "model", allow_pickle=True)
-    model.warm()
+    warm(model)
     body: dict[str, Any] = {"inputs": {"pixels": [[1, 2]]}}
     assert answer(model, body) == {"kind": "dict", "params": {"depth": 3}, "rows": 1}
     assert answer(model, body | {"params": {"depth": 5}})["params"] == {"depth": 5}
@@ -299,7 +293,7 @@ def test_warm_of_a_version_that_does_not_answer_its_example_fails(
     folder = save_package(Cube(), BATCH, tmp_path / "model").path
     (folder / "serving_input_example.json").write_bytes(orjson.dumps({"inputs": [row]}))
     with pytest.raises(ModelError, match=cause):
-        load(folder, allow_pickle=False).warm()
+        warm(load(folder, allow_pickle=False))
 
 
 def test_warm_of_a_model_that_raises_is_a_model_error(tmp_path: Path) -> None:
@@ -315,7 +309,7 @@ def test_warm_of_a_model_that_raises_is_a_model_error(tmp_path: Path) -> None:
         pip_requirements=["mlflow"],
     )
     with pytest.raises(ModelError, match="KeyError: 'vocabulary'"):
-        load(tmp_path / "model", allow_pickle=True).warm()
+        warm(load(tmp_path / "model", allow_pickle=True))
 
 
 # -- downloading ---------------------------------------------------------------------------------------
@@ -345,7 +339,7 @@ def test_download_version_fetches_a_version_that_loads(
 
     assert folder == tmp_path / "cache" / "served-1"
     assert [path.name for path in folder.parent.iterdir()] == ["served-1"]
-    load(folder, allow_pickle=False).warm()
+    warm(load(folder, allow_pickle=False))
 
 
 def test_download_version_of_what_is_there_asks_nobody(tmp_path: Path) -> None:
@@ -360,7 +354,7 @@ def test_download_version_into_one_folder_at_once_gives_everyone_a_whole_model(
         folders = list(pool.map(lambda _: download_version(mlflow_url, registered, "1", target), range(3)))
     assert folders == [target] * 3
     assert [path.name for path in tmp_path.iterdir()] == ["served-1"]
-    load(target, allow_pickle=False).warm()
+    warm(load(target, allow_pickle=False))
 
 
 def test_download_version_that_does_not_exist_leaves_nothing(
@@ -375,4 +369,4 @@ def test_load_model_survives_the_loss_of_its_folder(published: Path, tmp_path: P
     folder = Path(shutil.copytree(published, tmp_path / "copy"))
     model = load(folder, allow_pickle=False)
     shutil.rmtree(folder)
-    model.warm()
+    warm(model)

@@ -16,6 +16,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import np_to_triton_dtype
 
+from journeyman.models.signature import Field, Signature
 from journeyman.serve.protocols.errors import RequestError
 from journeyman.serve.protocols.open_inference import (
     Route,
@@ -27,7 +28,6 @@ from journeyman.serve.protocols.open_inference import (
     render_infer,
     server_metadata,
 )
-from journeyman.serve.signature import Field, Signature
 
 ROWS = Signature(
     inputs=(Field("x", np.dtype("float32"), (-1, 2)),), outputs=(Field("y", np.dtype("float32"), (-1, 2)),)

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from mlflow.models import Model
 from mlflow.types import ColSpec, DataType, Schema
 
-from journeyman.serve.endpoint import Endpoint, Loaded
-from journeyman.serve.engines import Version
-from journeyman.serve.model import ServedModel
+from journeyman.models.engines.engine import Engine, alone
+from journeyman.models.files import Version
+from journeyman.models.model import ServedModel
+from journeyman.models.signature import Field, Signature
 from journeyman.serve.protocols import open_inference_rpc_pb2 as messages
 from journeyman.serve.protocols.errors import RequestError
 from journeyman.serve.protocols.open_inference_rpc import (
@@ -25,10 +26,9 @@ from journeyman.serve.protocols.open_inference_rpc import (
     parse_infer,
     render_infer,
 )
-from journeyman.serve.rpc_endpoint import RpcEndpoint
-from journeyman.serve.signature import Field, Signature
+from journeyman.serve.replica.endpoint import Endpoint, Loaded
+from journeyman.serve.replica.rpc_endpoint import RpcEndpoint
 from journeyman.serve.spec import Limits
-from journeyman.serve.verdict import Engine, alone
 
 DTYPES = {
     "BOOL": "bool",

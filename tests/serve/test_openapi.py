@@ -12,9 +12,9 @@ import orjson
 import pytest
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
+from journeyman.models.signature import Field, Signature
 from journeyman.serve.protocols import invocations, open_inference
 from journeyman.serve.protocols.openapi import Described, openapi, page
-from journeyman.serve.signature import Field, Signature
 
 FLOAT = np.dtype("float32")
 TENSORS = Signature(

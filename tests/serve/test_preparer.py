@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from journeyman.cluster.ray_rest import Ray, RayJob
+from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.ray_state import RayJob
 from journeyman.cluster.resources import Resources
+from journeyman.serve.control.preparer import Preparer, Serving
 from journeyman.serve.preparation import ATTEMPTS, Preparation
-from journeyman.serve.preparer import Preparer, Serving
+from journeyman.serve.records import Rollout
 from journeyman.serve.spec import ServiceSpec
-from journeyman.serve.swap import Rollout
 from journeyman.serve.verdict import Verdict, read_verdict, write_verdict
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import ENGINES
@@ -89,7 +90,9 @@ def test_race_is_ordered_once_on_a_node_that_serves_and_its_verdict_is_heard_of(
         preparer.step(SERVING)
     [(entrypoint, node)] = ray.submitted
     assert node == {"node:10.0.0.7": 0.001}
-    assert entrypoint.startswith("python -m journeyman.cluster.priority journeyman.serve.prepare_job ")
+    assert entrypoint.startswith(
+        "python -m journeyman.cluster.priority journeyman.serve.benchmark.prepare_job "
+    )
     told = Preparation.model_validate_json(entrypoint.split("prepare_job ", 1)[1].strip("'"))
     assert (told.model, told.version, told.hardware) == ("prepared", "1", HARDWARE)
 

@@ -8,18 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeyman.serve import swap
+from journeyman.models.in_place import IN_PLACE_GRAPH_BYTES
+from journeyman.serve.control import swap
+from journeyman.serve.control.swap import LOAD_LIMIT_S, Decision, Snapshot
 from journeyman.serve.phases import Phase
-from journeyman.serve.swap import (
+from journeyman.serve.records import (
     FAILED,
-    IN_PLACE_GRAPH_BYTES,
-    LOAD_LIMIT_S,
     NEW_REPLICAS,
     READY,
-    Decision,
     Report,
     Rollout,
-    Snapshot,
     read_report,
     read_rollout,
     write_report,
@@ -139,7 +137,7 @@ def test_service_is_healthy_once_the_ingress_leads_to_its_replicas() -> None:
 def test_deployment_that_fails_is_unhealthy_with_the_cause_and_another_version_starts_afresh() -> None:
     message = (
         "It failed to start 3 times.\nRuntimeError: Traceback (most recent call last):\n  File x\n"
-        "journeyman.serve.model.ModelError: it is stored as pickle\nSet `allow_pickle: true`.\n"
+        "journeyman.models.model.ModelError: it is stored as pickle\nSet `allow_pickle: true`.\n"
     )
     failed = seen(FIRST, status="DEPLOY_FAILED", message=message)
     decision = decide(failed)

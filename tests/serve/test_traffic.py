@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from journeyman.serve.traffic import Counters, quantile, read_counters, traffic
+from journeyman.serve.control.traffic import Counters, quantile, read_counters, traffic
 
 LABELS = 'application="digits",deployment="model",replica="{replica}",route="{route}"'
 

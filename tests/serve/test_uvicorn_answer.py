@@ -13,8 +13,8 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from journeyman.serve import uvicorn_answer
-from journeyman.serve.uvicorn_answer import send_answer
+from journeyman.serve.proxy import uvicorn_answer
+from journeyman.serve.proxy.uvicorn_answer import send_answer
 
 LARGE = 8 * 2**20
 POST = b"POST /%s HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\nhi"

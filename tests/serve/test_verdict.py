@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeyman.serve.verdict import (
-    WORTH,
-    Engine,
-    Plan,
-    Verdict,
-    alone,
-    judge,
-    read_verdict,
-    write_verdict,
-)
+from journeyman.models.engines.engine import Engine, Plan, alone
+from journeyman.serve.verdict import WORTH, Verdict, judge, read_verdict, write_verdict
 
 SIZES = (1, 4, 16, 64)
 SAFEST, OTHER, THIRD = Engine.TORCH_EXPORT, Engine.ONNXRUNTIME, Engine.PYFUNC

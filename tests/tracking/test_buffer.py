@@ -5,7 +5,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from journeyman.tracking.buffer import (
+from journeyman.tracking.job_store.buffer import (
     MAX_BODY_BYTES,
     MAX_ENTITIES,
     MAX_PARAMS,

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from journeyman.tracking.claimant import Claimant, is_gone, name_of, this_process
+from journeyman.tracking.lease.claimant import Claimant, is_gone, name_of, this_process
 
 TELLS_AND_WAITS = """
 import sys
-from journeyman.tracking.claimant import this_process
+from journeyman.tracking.lease.claimant import this_process
 print(this_process("control"), flush=True)
 sys.stdin.read()
 """

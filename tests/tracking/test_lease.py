@@ -16,13 +16,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from journeyman.errors import UnreachableError
-from journeyman.tracking import lease as lease_module
-from journeyman.tracking import records, terms
-from journeyman.tracking.claimant import Claimant
-from journeyman.tracking.lease import Lease, control_runs
+from journeyman.tracking import records
+from journeyman.tracking.lease import lease as lease_module
+from journeyman.tracking.lease import terms
+from journeyman.tracking.lease.claimant import Claimant
+from journeyman.tracking.lease.lease import Lease, control_runs
+from journeyman.tracking.lease.terms import ACT_S, LEASE_S, MAX_TERMS
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import Run
-from journeyman.tracking.terms import ACT_S, LEASE_S, MAX_TERMS
 
 Result = TypeVar("Result")
 
@@ -135,8 +136,8 @@ def test_control_that_lets_go_is_followed_at_once(mlflow: Mlflow, cluster: str) 
 
 def test_process_of_this_machine_that_is_gone_is_followed_at_once(mlflow: Mlflow, cluster: str) -> None:
     code = f"""
-from journeyman.tracking.claimant import this_process
-from journeyman.tracking.lease import Lease, clock
+from journeyman.tracking.lease.claimant import this_process
+from journeyman.tracking.lease.lease import Lease, clock
 from journeyman.tracking.mlflow_rest import Mlflow
 lease = Lease(Mlflow("{mlflow.url}", {{}}), "{cluster}", this_process("control"), clock)
 lease.turn()

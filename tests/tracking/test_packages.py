@@ -17,8 +17,8 @@ from mlflow.models import Model
 from torch import nn
 
 from journeyman.errors import PublishError
-from journeyman.tracking import packages
-from journeyman.tracking.packages import (
+from journeyman.models import packages
+from journeyman.models.packages import (
     EXPORTED,
     Package,
     load_exported,
@@ -27,7 +27,7 @@ from journeyman.tracking.packages import (
     save_weights,
     unwrap,
 )
-from journeyman.tracking.registry import log_package, register, registered_version
+from journeyman.models.registry import log_package, register, registered_version
 
 torch.set_num_threads(1)
 

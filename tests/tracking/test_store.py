@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from journeyman.errors import UsageError
+from journeyman.tracking.job_store.environment import Job
+from journeyman.tracking.job_store.store import flush
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import Run
-from journeyman.tracking.store import Job, flush
 
 TIMEOUT_S = 60
 _CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
@@ -308,7 +309,7 @@ def test_resumed_attempt_adds_only_what_is_new(mlflow: Mlflow, mlflow_url: str, 
 
 LIMITS = """
 import mlflow
-from journeyman.tracking.store import flush
+from journeyman.tracking.job_store.store import flush
 from mlflow.entities import Metric
 
 run_id = mlflow.start_run().info.run_id
@@ -347,7 +348,7 @@ def test_more_than_one_request_carries_and_what_mlflow_refuses(
 FORK = """
 import os
 import mlflow
-from journeyman.tracking.store import flush
+from journeyman.tracking.job_store.store import flush
 
 mlflow.log_metric("before", 1)
 for child in range(20):
@@ -475,7 +476,7 @@ class Forwarder:
 OUTAGE = """
 import os, sys, threading, time
 import mlflow
-from journeyman.tracking.store import flush
+from journeyman.tracking.job_store.store import flush
 
 stop = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.readline(), time.sleep(1), stop.set()), daemon=True).start()
@@ -539,7 +540,7 @@ def test_server_away_blocks_nothing_and_loses_nothing(
 PLAIN = """
 import os, warnings
 warnings.simplefilter("error")
-from journeyman.tracking import store
+from journeyman.tracking.job_store import store
 import mlflow
 from mlflow.store.tracking.rest_store import RestStore
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from journeyman.tracking.terms import (
+from journeyman.tracking.lease.terms import (
     ACT_S,
     CLOSED,
     LEASE_S,

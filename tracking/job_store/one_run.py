@@ -27,9 +27,9 @@ from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_USER
 from mlflow.utils.validation import path_not_unique, validate_param_and_metric_name
 
-from journeyman.tracking.buffer import MAX_KEY_CHARACTERS, Call, Param, Point, Tag
-from journeyman.tracking.recorder import Recorder
-from journeyman.tracking.store import rank
+from journeyman.tracking.job_store.buffer import MAX_KEY_CHARACTERS, Call, Param, Point, Tag
+from journeyman.tracking.job_store.environment import rank
+from journeyman.tracking.job_store.recorder import Recorder
 
 READ_FLUSH_S = 2.0
 """How long a read waits for what was written before it."""

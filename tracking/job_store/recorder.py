@@ -25,8 +25,8 @@ from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.proto_json_utils import parse_dict
 from mlflow.utils.rest_utils import http_request, verify_rest_response
 
-from journeyman.tracking.buffer import Batch, Buffer, Call, Param, Point, Tag
-from journeyman.tracking.store import Job
+from journeyman.tracking.job_store.buffer import Batch, Buffer, Call, Param, Point, Tag
+from journeyman.tracking.job_store.environment import Job
 
 _logger = logging.getLogger(__name__)
 

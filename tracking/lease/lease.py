@@ -12,21 +12,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from journeyman.tracking.claimant import Claimant, is_gone
-from journeyman.tracking.mlflow_rest import Mlflow
-from journeyman.tracking.records import (
-    BEAT,
-    CLUSTER,
-    CONTROL,
-    KIND,
-    NAME,
-    NOTE,
-    SCHEMA,
-    SCHEMA_VERSION,
-    TERM_PARAM,
-    Run,
-)
-from journeyman.tracking.terms import (
+from journeyman.tracking.lease.claimant import Claimant, is_gone
+from journeyman.tracking.lease.terms import (
     CLOSED,
     Begin,
     Claim,
@@ -40,6 +27,19 @@ from journeyman.tracking.terms import (
     decide,
     read_ledger,
     released,
+)
+from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.records import (
+    BEAT,
+    CLUSTER,
+    CONTROL,
+    KIND,
+    NAME,
+    NOTE,
+    SCHEMA,
+    SCHEMA_VERSION,
+    TERM_PARAM,
+    Run,
 )
 
 _EXPERIMENT = "default"

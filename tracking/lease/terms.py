@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from journeyman.tracking.claimant import name_of
+from journeyman.tracking.lease.claimant import name_of
 from journeyman.tracking.records import BEAT, TERM_PARAM, Run
 
 LEASE_S = 15.0

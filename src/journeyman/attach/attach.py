@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from journeyman.attach.proof import Node, judge, read_output
 from journeyman.cluster.archive import Archive, own_archive, package_uri
 from journeyman.cluster.contexts import check_name, context_folder, use_context
-from journeyman.cluster.plan import Plan, Target, write_plan
+from journeyman.cluster.local.plan import Plan, Target, write_plan
+from journeyman.cluster.local.stack import Endpoints, Report, start, stop
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import (
     check_address,
@@ -24,9 +26,7 @@ from journeyman.cluster.settings import (
     serve_address,
     write_token,
 )
-from journeyman.cluster.stack import Endpoints, Report, start, stop
 from journeyman.errors import RefusedError, StackError, UsageError
-from journeyman.jobs.proof import Node, judge, read_output
 from journeyman.tracking.mlflow_rest import Mlflow
 
 PROOF_LIMIT_S = 300.0
@@ -126,7 +126,9 @@ def _prove(ray: Ray, target: Target, report: Report) -> list[Node]:
     ray.keep_package(archive)
     report("cluster", f"has this Journeyman, {len(archive.content) / 1024:.0f} KiB; a job looks at each node")
     submission_id = f"journeyman-proof-{uuid.uuid4().hex[:12]}"
-    entrypoint = shlex.join(["python", "-m", "journeyman.jobs.proof_job", target.mlflow_url, target.storage])
+    entrypoint = shlex.join(
+        ["python", "-m", "journeyman.attach.proof_job", target.mlflow_url, target.storage]
+    )
     deadline_s = time.monotonic() + PROOF_LIMIT_S
     _submit(ray, submission_id, entrypoint, archive, deadline_s)
     while not (job := ray.job(submission_id)).ended:

@@ -1,6 +1,6 @@
 """The job that proves a cluster: looks at each of its nodes, and prints what `proof` reads.
 
-    python -m journeyman.jobs.proof_job <mlflow url> <storage>
+    python -m journeyman.attach.proof_job <mlflow url> <storage>
 
 Of each node: Python, the packages Journeyman needs, whether MLflow lets it in, and whether what one node
 writes to the storage another can read.
@@ -21,9 +21,9 @@ import ray
 from pyarrow.fs import FileSelector, FileSystem, LocalFileSystem
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from journeyman.attach.proof import MARK, SERVE_FLAGS, Node
 from journeyman.cluster.requirements import installed_version, unmet
 from journeyman.errors import JourneymanError
-from journeyman.jobs.proof import MARK, SERVE_FLAGS, Node
 from journeyman.tracking.mlflow_rest import Mlflow
 
 _TOLD = ("ray", "mlflow", "torch")

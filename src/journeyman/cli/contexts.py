@@ -15,7 +15,7 @@ verbs = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 def list_contexts(as_json: bool = typer.Option(False, "--json", help="A JSON list.")) -> None:
     """The clusters there are; commands talk to the one that is marked."""
     from journeyman.cluster.contexts import context_folder, contexts, current_context
-    from journeyman.cluster.plan import read_plan
+    from journeyman.cluster.local.plan import read_plan
     from journeyman.cluster.settings import home_folder
 
     home = home_folder(os.environ)
@@ -70,8 +70,8 @@ def remove(
     The cluster, its records and what runs on it are left alone.
     """
     from journeyman.cluster.contexts import check_known, check_name, context_folder, forget_context
+    from journeyman.cluster.local.stack import stop
     from journeyman.cluster.settings import home_folder
-    from journeyman.cluster.stack import stop
 
     home = home_folder(os.environ)
     check_name(name)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from journeyman.client import Client, Job
-    from journeyman.jobs.logs import LogChunk
+    from journeyman.client.log_reader import LogChunk
 
 verbs = typer.Typer()
 
@@ -105,7 +105,7 @@ def try_here(
 
     One worker, in this process: `breakpoint()` works.
     """
-    from journeyman.jobs.local import try_spec
+    from journeyman.jobs.try_local import try_spec
 
     raise typer.Exit(try_spec(file, assignments))
 
@@ -226,7 +226,7 @@ def outcome(job: Job) -> str:
 
 def _print_failure(client: Client, job: Job) -> None:
     """The last words of the rank that failed first, or of all where none is known, and what to do."""
-    from journeyman.jobs.failures import ADVICE, Cause
+    from journeyman.jobs.outcome import ADVICE, Cause
 
     ended = job.outcome
     if ended is not None:

@@ -27,8 +27,8 @@ from journeyman.errors import JourneymanError, StackDownError, UsageError
 
 if TYPE_CHECKING:
     from journeyman.client import Client, Control, Service
+    from journeyman.cluster.local.stack import Endpoints, Report, StackStatus
     from journeyman.cluster.settings import Settings
-    from journeyman.cluster.stack import Endpoints, Report, StackStatus
 
 verbs = typer.Typer()
 
@@ -62,8 +62,8 @@ def up(
 
     Attached, control alone runs here. Without options this starts the context in force.
     """
+    from journeyman.cluster.local.stack import start
     from journeyman.cluster.settings import context_home
-    from journeyman.cluster.stack import start
 
     def report(part: str, message: str) -> None:
         say(f"{part:<8} {message}")
@@ -98,7 +98,7 @@ def _attach(
 ) -> Endpoints:
     from urllib.parse import urlsplit
 
-    from journeyman.attach import attach
+    from journeyman.attach.attach import attach
     from journeyman.cluster.settings import home_folder
 
     if mlflow is None or storage is None:
@@ -123,8 +123,8 @@ def down(yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask.")) -> 
 
     Jobs and services carry on where they were after the next `up`.
     """
+    from journeyman.cluster.local.stack import observe, stop
     from journeyman.cluster.settings import context_home
-    from journeyman.cluster.stack import observe, stop
 
     home = context_home(os.environ)
     status = observe(home)
@@ -149,8 +149,8 @@ def status(
 
     Exit code 0 when every part is up, 1 when one is not, 2 when there is no stack.
     """
+    from journeyman.cluster.local.stack import observe
     from journeyman.cluster.settings import context_home, load_settings
-    from journeyman.cluster.stack import observe
 
     stack = observe(context_home(os.environ))
     local = stack.running or bool(stack.parts)

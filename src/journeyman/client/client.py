@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import orjson
 
+from journeyman.client.log_reader import LogChunk, LogReader
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings, load_settings
 from journeyman.errors import JourneymanError, NotFoundError, SpecError, UnreachableError, UsageError
 from journeyman.jobs.admission import Candidate, Verdict, admit
-from journeyman.jobs.failures import Outcome
-from journeyman.jobs.logs import LogChunk, LogReader
+from journeyman.jobs.outcome import Outcome
 from journeyman.jobs.phases import ENDED, Phase
 from journeyman.jobs.place import read_places
 from journeyman.jobs.stacks import RankStack, read_stacks
@@ -33,7 +33,7 @@ from journeyman.tracking.mlflow_rest import Mlflow, page_url
 from journeyman.tracking.records import Run
 
 if TYPE_CHECKING:
-    from journeyman.jobs.submission import Order
+    from journeyman.jobs.submit.submission import Order
     from journeyman.serve.spec import ServiceSpec
 
 _EXIT_CODES = {Phase.FINISHED: 0, Phase.FAILED: 1, Phase.CANCELLED: 130}
@@ -170,7 +170,7 @@ class Client:
 
     def submit(self, file: Path, assignments: Sequence[str] = ()) -> Job:
         """Order a job. Raises SpecError, and UsageError where it could never run on this cluster."""
-        from journeyman.jobs.submission import submit
+        from journeyman.jobs.submit.submission import submit
 
         order = self._order(file, assignments)
         verdict, reason = self._admission(order)
@@ -193,7 +193,7 @@ class Client:
         )
 
     def _order(self, file: Path, assignments: Sequence[str]) -> Order:
-        from journeyman.jobs.submission import check_storage, read_order
+        from journeyman.jobs.submit.submission import check_storage, read_order
 
         settings = self.settings
         home = None if settings.attached else settings.home
@@ -537,8 +537,8 @@ class Client:
 
         Raises UsageError where there is none, and where a file is there already that may not be replaced.
         """
+        from journeyman.models.export import export_onnx
         from journeyman.serve.spec import read_reference
-        from journeyman.tracking.export import export_onnx
 
         reference = read_reference(model)
         version = reference.version
@@ -556,8 +556,8 @@ class Client:
     def control(self) -> Control | None:
         """The one that is in control of the cluster, or was last; None where none was, or it let go."""
         # psutil, which comes with it, costs a listing more than its own search.
-        from journeyman.tracking.claimant import name_of
-        from journeyman.tracking.terms import current, heard_ms, read_ledger, released
+        from journeyman.tracking.lease.claimant import name_of
+        from journeyman.tracking.lease.terms import current, heard_ms, read_ledger, released
 
         ledger = current(
             [read_ledger(run) for run in self._runs(records.CONTROL, "attributes.status = 'RUNNING'")]

@@ -10,22 +10,22 @@ import ray
 from ray.train import ControllerError, TrainingFailedError, WorkerGroupError
 
 from journeyman.errors import described
-from journeyman.jobs.failures import Cause, Outcome, RankError, classify, death_of_worker
-from journeyman.jobs.logs import DRIVER, LogShipper, own_output_files
+from journeyman.jobs.driver.classify import classify, death_of_worker
+from journeyman.jobs.driver.trainer import build_trainer
+from journeyman.jobs.environment import CLAIMANT, STORAGE
+from journeyman.jobs.log_files import DRIVER
+from journeyman.jobs.log_shipper import LogShipper, own_output_files
+from journeyman.jobs.outcome import Cause, Outcome, RankError
 from journeyman.jobs.place import read_places
-from journeyman.jobs.publication import STORAGE, Publication
+from journeyman.jobs.publication import Publication
 from journeyman.jobs.spec import TrainSpec
-from journeyman.jobs.trainer import build_trainer
-from journeyman.tracking import store
+from journeyman.tracking.job_store import environment
 from journeyman.tracking.mlflow_rest import Mlflow, job_client
 from journeyman.tracking.records import CLAIM_PARAM, OUTCOME, PUBLICATION, Run
 
-CLAIMANT = "JOURNEYMAN_CLAIMANT"
-"""Who claimed this attempt; a driver whose claim was not the one that was stored does nothing."""
-
 
 def main() -> int:
-    run_id, attempt = os.environ[store.RUN_ID], int(os.environ[store.ATTEMPT])
+    run_id, attempt = os.environ[environment.RUN_ID], int(os.environ[environment.ATTEMPT])
     mlflow = job_client(os.environ)
     run = mlflow.run(run_id)
     if run.params.get(f"{CLAIM_PARAM}.{attempt}") != os.environ[CLAIMANT]:
@@ -92,7 +92,7 @@ def _published(mlflow: Mlflow, spec: TrainSpec, run_id: str) -> Outcome | None:
     told = mlflow.run(run_id).tags.get(PUBLICATION)
     if told is None and spec.publish is not None:
         # Loads torch and mlflow, which a driver whose workers published does without.
-        from journeyman.jobs.publish import publish_logged
+        from journeyman.jobs.worker.publish import publish_logged
 
         publish_logged(run_id)
         told = mlflow.run(run_id).tags.get(PUBLICATION)
@@ -102,7 +102,3 @@ def _published(mlflow: Mlflow, spec: TrainSpec, run_id: str) -> Outcome | None:
     weights = f" (weights: {publication.weights})" if publication.weights else ""
     hint = f", {publication.hint}" if publication.hint else ""
     return Outcome(cause=Cause.MODEL, message=f"model not registered: {publication.error}{hint}{weights}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

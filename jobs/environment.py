@@ -1,0 +1,8 @@
+"""The variables that control sets for a job's processes, beside those that name its run"""
+
+from __future__ import annotations
+
+STORAGE = "JOURNEYMAN_STORAGE"
+"""Where the checkpoints and weights of a job's attempts are kept: a folder or an address."""
+CLAIMANT = "JOURNEYMAN_CLAIMANT"
+"""Who claimed this attempt; a driver whose claim was not the one that was stored does nothing."""

@@ -1,0 +1,1 @@
+"""A registered version: its files, its signature, and what computes its outputs"""

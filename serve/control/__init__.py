@@ -1,0 +1,1 @@
+"""The process `control`: what is decided about services, and done"""

@@ -1,0 +1,1 @@
+"""The process `replica`: one of those that answer the requests of a service"""

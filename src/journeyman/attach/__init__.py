@@ -1,0 +1,1 @@
+"""Attaching to a cluster and an MLflow server that something else started"""

@@ -1,0 +1,1 @@
+"""The lease on a cluster: which of several controls acts"""
