@@ -29,11 +29,11 @@ from journeyman.models.packages import save_package
 from journeyman.serve.verdict import BATCH_SIZES
 
 sys.path.insert(0, str(ROOT / "benchmarks" / "peers"))
-import models
+import measured
 
 ROUNDS = 15
 ROUND_S = 0.02
-SHAPES = {**models.SHAPES, "encoder": (16, 256)}
+SHAPES = {**measured.SHAPES, "encoder": (16, 256)}
 """Of one row."""
 
 
@@ -54,7 +54,7 @@ class Encoder(nn.Module):  # type: ignore[misc]
 
 def calls(model: str, folder: Path) -> tuple[dict[str, Callable[[np.ndarray], Any]], float]:
     """By engine, and how many seconds it took to compile the one that is compiled."""
-    module = Encoder().eval() if model == "encoder" else models.build(model)
+    module = Encoder().eval() if model == "encoder" else measured.build(model)
     # As a replica keeps it: by model and version.
     place = folder / "models" / model / "1"
     place.parent.mkdir(parents=True)

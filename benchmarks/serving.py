@@ -37,7 +37,7 @@ from journeyman.models.onnx_form import ONNX
 
 PEERS = ROOT / "benchmarks" / "peers"
 sys.path.insert(0, str(PEERS))
-from models import SHAPES, build  # noqa: E402
+from measured import SHAPES, build  # noqa: E402
 
 ENVIRONMENTS = ROOT / "benchmarks" / ".peers"
 REQUIREMENTS = {

@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-# MLflow's telemetry changes the environment in a thread, and whoever reads all of it meanwhile gets a KeyError.
+# MLflow's telemetry changes the environment in a thread: whoever reads all of it meanwhile gets a KeyError.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 ROOT = Path(__file__).parents[1]

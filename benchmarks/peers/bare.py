@@ -11,7 +11,7 @@ import orjson
 import torch
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from models import build
+from measured import build
 
 torch.set_num_threads(1)
 

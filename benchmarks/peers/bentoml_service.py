@@ -7,7 +7,7 @@ from typing import Any
 
 import bentoml
 import torch
-from models import build
+from measured import build
 
 
 @bentoml.service

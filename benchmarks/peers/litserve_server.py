@@ -5,7 +5,7 @@ from typing import Any
 
 import litserve
 import torch
-from models import build
+from measured import build
 
 
 class Model(litserve.LitAPI):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
+from measured import build
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceRequest, InferenceResponse
-from models import build
 
 
 class Model(MLModel):

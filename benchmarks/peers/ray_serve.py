@@ -14,7 +14,7 @@ import onnxruntime
 import orjson
 import ray
 import torch
-from models import build
+from measured import build
 from ray import serve
 from starlette.requests import Request
 from starlette.responses import Response
