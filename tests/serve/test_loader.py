@@ -72,6 +72,7 @@ def node(node_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return node_folder
 
 
+@pytest.mark.usefixtures("cpp_compiler")
 def test_version_is_raced_as_machine_code_and_another_node_waits_until_it_has_some(
     registry: MlflowClient, mlflow: Mlflow, node: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_version_is_raced_as_machine_code_and_another_node_waits_until_it_has_so
     assert loader.load("1", None, there).model.plan.engines == (Engine.AOTINDUCTOR,)
 
 
+@pytest.mark.usefixtures("cpp_compiler")
 def test_engine_that_is_ordered_is_compiled_where_it_lacks(
     registry: MlflowClient, mlflow: Mlflow, node: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_large_graph_is_not_even_begun(folder: Path, monkeypatch: pytest.MonkeyP
         compile_version(folder)
 
 
+@pytest.mark.usefixtures("cpp_compiler")
 def test_machine_code_answers_as_the_program_at_any_batch_size(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +106,7 @@ def test_machine_code_answers_as_the_program_at_any_batch_size(
         np.testing.assert_array_equal(found["best"], expected["best"])
 
 
+@pytest.mark.usefixtures("cpp_compiler")
 def test_machine_code_of_another_user_is_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_compiled(folder), "by the test before"
     monkeypatch.setattr(os, "getuid", lambda: 4711)
