@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo down test units integration lint chaos bench clean
+.PHONY: help install grpc demo down test units integration lint chaos bench clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -41,6 +41,11 @@ units:
 
 integration:
 	$(BIN)/pytest -q tests/integration -m "not long" --durations=15
+
+# Checked in, so that neither a checkout nor an install needs the compiler.
+grpc: $(STAMP)
+	$(BIN)/python -m grpc_tools.protoc -I src --python_out=src --pyi_out=src --grpc_python_out=src \
+		journeyman/serve/protocols/open_inference_rpc.proto
 
 chaos: $(STAMP)
 	@$(BIN)/pytest -q -m long

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ from journeyman.serve.replica.endpoint import Endpoint, Loaded
 from journeyman.serve.replica.rpc_endpoint import RpcEndpoint
 from journeyman.serve.spec import Limits
 
+ROOT = Path(__file__).parents[2]
+PROTO = Path("journeyman/serve/protocols/open_inference_rpc.proto")
 DTYPES = {
     "BOOL": "bool",
     **{f"INT{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
@@ -252,3 +256,15 @@ def test_refusals_have_the_code_of_their_cause_and_tell_nothing_of_the_models_ow
     assert "secret" not in context.details
     _, context = called("ModelInfer", request, Limits(body=4))
     assert context.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_generated_files_are_what_the_protocols_file_gives(tmp_path: Path) -> None:
+    targets = [f"--{kind}_out={tmp_path}" for kind in ("python", "pyi", "grpc_python")]
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I", "src", *targets, str(PROTO)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    made, kept = (
+        {path.name: path.read_text() for path in (folder / PROTO.parent).glob("*_pb2*") if path.is_file()}
+        for folder in (tmp_path, ROOT / "src")
+    )
+    assert made.keys() == {f"{PROTO.stem}_pb2{ending}" for ending in (".py", ".pyi", "_grpc.py")}
+    assert kept == made, "make grpc"
