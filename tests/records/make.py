@@ -33,13 +33,14 @@ from mlflow.types import Schema, TensorSpec
 from tests.conftest import mlflow_server
 
 from journeyman.client import Client, Job, Service
-from journeyman.cluster.parts import ray_folder, stack_parts
-from journeyman.cluster.plan import read_plan, this_machine
+from journeyman.cluster.local.parts import ray_folder, stack_parts
+from journeyman.cluster.local.plan import read_plan, this_machine
+from journeyman.cluster.local.stack import start, stop
 from journeyman.cluster.settings import Settings, endpoints_file, load_settings, write_secret
-from journeyman.cluster.stack import start, stop
-from journeyman.tracking.claimant import this_process
-from journeyman.tracking.onnx_form import add_onnx
-from journeyman.tracking.packages import EXPORTED, graph_bytes, save_package
+from journeyman.models.onnx_form import add_onnx
+from journeyman.models.packages import EXPORTED, graph_bytes, save_package
+from journeyman.models.registry import log_package, register
+from journeyman.tracking.lease.claimant import this_process
 from journeyman.tracking.records import (
     ENGINES,
     GRAPH_BYTES,
@@ -50,7 +51,6 @@ from journeyman.tracking.records import (
     Run,
     parse_run,
 )
-from journeyman.tracking.registry import log_package, register
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

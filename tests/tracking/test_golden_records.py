@@ -20,21 +20,21 @@ from journeyman.cluster.archive import package_name, package_uri
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings
 from journeyman.jobs import phases as job_phases
-from journeyman.jobs.controller import JobController
-from journeyman.jobs.failures import Cause, Outcome
+from journeyman.jobs.control.controller import JobController
+from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.place import Place, place_path
 from journeyman.jobs.publication import Publication
 from journeyman.jobs.spec import TrainSpec
 from journeyman.serve import phases as service_phases
-from journeyman.serve.controller import ServiceController
+from journeyman.serve.control.controller import ServiceController
+from journeyman.serve.records import read_report, read_rollout
 from journeyman.serve.spec import ServiceSpec
-from journeyman.serve.swap import read_report, read_rollout
 from journeyman.serve.verdict import read_verdict
 from journeyman.tracking import records
-from journeyman.tracking.claimant import Claimant
-from journeyman.tracking.lease import Lease
+from journeyman.tracking.lease.claimant import Claimant
+from journeyman.tracking.lease.lease import Lease
+from journeyman.tracking.lease.terms import LEASE_S, current, heard_ms, read_ledger
 from journeyman.tracking.mlflow_rest import Mlflow
-from journeyman.tracking.terms import LEASE_S, current, heard_ms, read_ledger
 
 from ..conftest import mlflow_server
 from ..records.golden import Golden, RecordedRay, home_of, read_golden, recorded_ray, restore
