@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install grpc demo down test units integration lint chaos bench clean
+.PHONY: help install grpc demo down test unit server stack lint chaos bench clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -9,6 +9,7 @@ help:
 	@echo "make down     stop everything the demo started"
 	@echo "make test     install, then lint, types, import rules and all tests"
 	@echo "make lint     lint, types and import rules alone"
+	@echo "make unit     tests of decisions and parsers alone, in seconds"
 	@echo "make chaos    kill parts of a working stack, 50 times, and look whether anything was lost"
 	@echo "make bench    measure the first minutes, versions that change, parts that die, many orders at once, peers"
 	@echo "make install  .venv with the locked dependencies and this checkout"
@@ -18,6 +19,11 @@ install: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
 	@.ci/install
+
+# Checked in, so that neither a checkout nor an install needs the compiler.
+grpc: $(STAMP)
+	$(BIN)/python -m grpc_tools.protoc -I src --python_out=src --pyi_out=src --grpc_python_out=src \
+		journeyman/serve/protocols/open_inference_rpc.proto
 
 demo: $(STAMP)
 	@$(BIN)/python examples/digits/demo.py
@@ -31,21 +37,19 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two processes: much of what integration tests do is wait, and the others give way to them. Two Rays at once are too
+# Two processes: much of what a stack's tests do is wait, and the others give way to them. Two Rays at once are too
 # much for two cores.
-test: lint
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target units integration
+test: lint unit
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target server stack
 
-units:
-	nice -n 10 $(BIN)/pytest -q --ignore=tests/integration --durations=5
+unit: $(STAMP)
+	$(BIN)/pytest -q tests/unit --durations=5
 
-integration:
-	$(BIN)/pytest -q tests/integration -m "not long" --durations=15
+server: $(STAMP)
+	nice -n 10 $(BIN)/pytest -q tests/server --durations=10
 
-# Checked in, so that neither a checkout nor an install needs the compiler.
-grpc: $(STAMP)
-	$(BIN)/python -m grpc_tools.protoc -I src --python_out=src --pyi_out=src --grpc_python_out=src \
-		journeyman/serve/protocols/open_inference_rpc.proto
+stack: $(STAMP)
+	$(BIN)/pytest -q tests/stack -m "not long" --durations=15
 
 chaos: $(STAMP)
 	@$(BIN)/pytest -q -m long

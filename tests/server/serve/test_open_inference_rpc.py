@@ -32,7 +32,7 @@ from journeyman.serve.replica.endpoint import Endpoint, Loaded
 from journeyman.serve.replica.rpc_endpoint import RpcEndpoint
 from journeyman.serve.spec import Limits
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROTO = Path("journeyman/serve/protocols/open_inference_rpc.proto")
 DTYPES = {
     "BOOL": "bool",

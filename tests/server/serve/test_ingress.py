@@ -1,6 +1,6 @@
 """What stands before Serve's own servers, where there is no replica: it leaves everything to them.
 
-What it does in a replica tests/integration/test_protocols.py and test_engines.py ask of a real one.
+What it does in a replica tests/stack/test_protocols.py and test_engines.py ask of a real one.
 """
 
 from __future__ import annotations

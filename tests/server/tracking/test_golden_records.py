@@ -36,8 +36,8 @@ from journeyman.tracking.lease.lease import Lease
 from journeyman.tracking.lease.terms import LEASE_S, current, heard_ms, read_ledger
 from journeyman.tracking.mlflow_rest import Mlflow
 
-from ..conftest import mlflow_server
-from ..records.golden import Golden, RecordedRay, home_of, read_golden, recorded_ray, restore
+from ...conftest import mlflow_server
+from ...records.golden import Golden, RecordedRay, home_of, read_golden, recorded_ray, restore
 
 JOBS = {
     "cancelled-queued": "cancelled",

@@ -13,7 +13,7 @@ import pytest
 import journeyman.errors
 from journeyman.errors import JourneymanError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "journeyman"
 FOLDERS = {"cluster", "jobs", "models", "serve", "tracking"}
 
