@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from journeyman.cluster.archive import Archive, package_name, package_uri
 from journeyman.cluster.capacity import Capacity
-from journeyman.cluster.ray_rest import Ray, RayJob
+from journeyman.cluster.ray_api import RayApi
+from journeyman.cluster.ray_rest import RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError
 from journeyman.jobs.decision import (
@@ -35,7 +36,7 @@ from journeyman.jobs.place import read_places
 from journeyman.jobs.spec import TrainSpec
 from journeyman.jobs.stacks import read_stacks, stacks_text
 from journeyman.tracking import records
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import Run
 
 TURN_LIMIT_S = 2.0
@@ -49,7 +50,7 @@ class JobController:
     """Runs the jobs of one cluster; `package` is Journeyman itself, for one that something else started."""
 
     def __init__(
-        self, mlflow: Mlflow, ray: Ray, settings: Settings, claimant: str, package: Archive | None
+        self, mlflow: MlflowApi, ray: RayApi, settings: Settings, claimant: str, package: Archive | None
     ) -> None:
         self._mlflow = mlflow
         self._ray = ray

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from journeyman.errors import JourneymanError, NotFoundError
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import LOGS_ARTIFACT, Run
 
@@ -146,7 +147,7 @@ class LogChunk:
 class LogReader:
     """Reads what is stored of a job's logs, each byte once however often it is asked."""
 
-    mlflow: Mlflow
+    mlflow: MlflowApi
     run: Run
     source: str
     """`all`, `driver` or `rank-0`."""

@@ -19,7 +19,8 @@ import orjson
 from pydantic import ValidationError
 
 from journeyman.cluster.archive import Archive
-from journeyman.cluster.ray_rest import Application, Ray
+from journeyman.cluster.ray_api import RayApi
+from journeyman.cluster.ray_rest import Application
 from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError, UnreachableError
 from journeyman.serve.application import application_config, serve_config
@@ -38,7 +39,7 @@ from journeyman.serve.swap import (
     write_rollout,
 )
 from journeyman.serve.traffic import Counters, read_counters, traffic
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import (
     CANDIDATE,
     CLUSTER,
@@ -84,7 +85,7 @@ class ServiceController:
     One thread calls step(); close() waits for a config that is being sent.
     """
 
-    def __init__(self, mlflow: Mlflow, ray: Ray, settings: Settings, package: Archive | None) -> None:
+    def __init__(self, mlflow: MlflowApi, ray: RayApi, settings: Settings, package: Archive | None) -> None:
         self._mlflow = mlflow
         self._package = package
         self._ray = ray

@@ -23,6 +23,7 @@ from journeyman.jobs.controller import JobController
 from journeyman.serve.controller import ServiceController
 from journeyman.tracking.claimant import this_process
 from journeyman.tracking.lease import Lease, clock
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.terms import BEAT_S
 
@@ -81,7 +82,7 @@ class Duty:
     """
 
     def __init__(
-        self, lease: Lease, mlflow: Mlflow, make: Callable[[], JobController | ServiceController]
+        self, lease: Lease, mlflow: MlflowApi, make: Callable[[], JobController | ServiceController]
     ) -> None:
         self._lease = lease
         self._mlflow = mlflow
