@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import RANKS_ARTIFACT, Run
 
 
@@ -33,7 +33,7 @@ def place_path(attempt: int, rank: int) -> str:
     return f"{RANKS_ARTIFACT}/{attempt}-{rank}.json"
 
 
-def read_places(mlflow: Mlflow, run: Run, attempt: int) -> list[Place]:
+def read_places(mlflow: MlflowApi, run: Run, attempt: int) -> list[Place]:
     """Of the ranks that have said it, by rank."""
     paths = mlflow.artifacts(run.run_id, RANKS_ARTIFACT)
     ours = [path for path in paths if path.startswith(f"{RANKS_ARTIFACT}/{attempt}-")]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.ray_api import RayApi
 from journeyman.errors import JourneymanError
 from journeyman.jobs.place import Place
 
@@ -30,7 +30,7 @@ class RankStack:
         return f"rank {self.rank}: process {self.pid} on {self.node} ({self.ip})"
 
 
-def read_stacks(ray: Ray, places: Sequence[Place]) -> list[RankStack]:
+def read_stacks(ray: RayApi, places: Sequence[Place]) -> list[RankStack]:
     """One for each place, in its order: a rank that cannot be looked into says why and keeps nobody else."""
     if not places:
         return []
@@ -38,7 +38,7 @@ def read_stacks(ray: Ray, places: Sequence[Place]) -> list[RankStack]:
         return list(threads.map(lambda place: _read(ray, place), places))
 
 
-def _read(ray: Ray, place: Place) -> RankStack:
+def _read(ray: RayApi, place: Place) -> RankStack:
     stack = error = ""
     try:
         stack = ray.stack(place.node_id, place.pid).strip()

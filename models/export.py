@@ -14,14 +14,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.models.model import MLMODEL_FILE_NAME
 
 from journeyman.errors import UsageError, described
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import ONNX_TROUBLE
 
 _PUBLISHED = "data/onnx"
 """Where a published version has its ONNX form."""
 
 
-def export_onnx(mlflow: Mlflow, name: str, version: str, folder: Path, replace: bool) -> list[Path]:
+def export_onnx(mlflow: MlflowApi, name: str, version: str, folder: Path, replace: bool) -> list[Path]:
     """The ONNX form of a version below `folder`, which is made: the graph first, then weights of its own.
 
     Raises UsageError where the version has none, or where a file would be replaced that may not be.

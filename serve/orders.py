@@ -11,11 +11,11 @@ from journeyman.errors import NotFoundError
 from journeyman.serve.phases import Phase
 from journeyman.serve.spec import ServiceSpec
 from journeyman.tracking import records
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import Run
 
 
-def create_service(spec: ServiceSpec, mlflow: Mlflow, settings: Settings) -> Run:
+def create_service(spec: ServiceSpec, mlflow: MlflowApi, settings: Settings) -> Run:
     """The run of a new service; control takes it up."""
     tags = {
         records.SCHEMA: records.SCHEMA_VERSION,
@@ -34,14 +34,14 @@ def create_service(spec: ServiceSpec, mlflow: Mlflow, settings: Settings) -> Run
     return run
 
 
-def redeploy(spec: ServiceSpec, run: Run, mlflow: Mlflow) -> None:
+def redeploy(spec: ServiceSpec, run: Run, mlflow: MlflowApi) -> None:
     """Change the order of a service that is there; the same order changes nothing."""
     if ServiceSpec.model_validate(run.spec) != spec:
         _keep(spec, run, mlflow)
         mlflow.set_tags(run.run_id, {records.SPEC: spec.model_dump_json()})
 
 
-def previous_order(run: Run, mlflow: Mlflow) -> ServiceSpec:
+def previous_order(run: Run, mlflow: MlflowApi) -> ServiceSpec:
     """The order before the one that stands. Raises NotFoundError where there is none."""
     now = ServiceSpec.model_validate(run.spec)
     for path in sorted(mlflow.artifacts(run.run_id, records.ORDERS_ARTIFACT), reverse=True):
@@ -53,7 +53,7 @@ def previous_order(run: Run, mlflow: Mlflow) -> ServiceSpec:
     )
 
 
-def _keep(spec: ServiceSpec, run: Run, mlflow: Mlflow) -> None:
+def _keep(spec: ServiceSpec, run: Run, mlflow: MlflowApi) -> None:
     number = len(mlflow.artifacts(run.run_id, records.ORDERS_ARTIFACT)) + 1
     readable = yaml.safe_dump(spec.model_dump(mode="json", exclude_defaults=True) | {"kind": spec.kind})
     mlflow.upload(run, f"{records.ORDERS_ARTIFACT}/{number:04d}.yaml", readable.encode())

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, assert_never
 
 from pydantic import ValidationError
 
 from journeyman.cluster.archive import Archive, package_name, package_uri
 from journeyman.cluster.capacity import Capacity
-from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_state import RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError
@@ -36,7 +36,7 @@ from journeyman.jobs.place import read_places
 from journeyman.jobs.spec import TrainSpec
 from journeyman.jobs.stacks import read_stacks, stacks_text
 from journeyman.tracking import records
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import Run
 
 TURN_LIMIT_S = 2.0
@@ -47,10 +47,19 @@ _METRICS_READ = 3
 
 
 class JobController:
-    """Runs the jobs of one cluster; `package` is Journeyman itself, for one that something else started."""
+    """Runs the jobs of one cluster; `package` is Journeyman itself, for one that something else started.
+
+    `background` makes what does the work that no turn waits for, of a number of threads and their name.
+    """
 
     def __init__(
-        self, mlflow: Mlflow, ray: Ray, settings: Settings, claimant: str, package: Archive | None
+        self,
+        mlflow: MlflowApi,
+        ray: RayApi,
+        settings: Settings,
+        claimant: str,
+        package: Archive | None,
+        background: Callable[[int, str], Executor] = ThreadPoolExecutor,
     ) -> None:
         self._mlflow = mlflow
         self._ray = ray
@@ -58,13 +67,13 @@ class JobController:
         self._claimant = claimant
         self._package = package
         self._uploads: dict[str, Future[None]] = {}
-        self._uploaders = ThreadPoolExecutor(max_workers=2, thread_name_prefix="upload")
+        self._uploaders = background(2, "upload")
         self._watches: dict[str, Watch] = {}
         self._paces: dict[str, Future[Pace | None]] = {}
         """Of the jobs that are silent."""
         self._stacks: dict[str, Future[str]] = {}
         """Where the stacks of a job that hangs are stored."""
-        self._lookers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="look")
+        self._lookers = background(2, "look")
 
     def step(self, now: float) -> bool:
         """One turn; whether a job is on its way to its start or its end, so that the next turn is awaited.

@@ -25,7 +25,7 @@ from journeyman.jobs.phases import Phase
 from journeyman.jobs.spec import TrainSpec, flat_config, script_arguments
 from journeyman.jobs.submit.code import git_state, pack, travelling
 from journeyman.tracking import records
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import Run
 
 _HASHED_BYTES = 256 * 1024**2
@@ -99,7 +99,7 @@ def check_storage(storage: str) -> None:
         ) from None
 
 
-def submit(order: Order, mlflow: Mlflow, settings: Settings, key: str) -> Run:
+def submit(order: Order, mlflow: MlflowApi, settings: Settings, key: str) -> Run:
     """Write the order down as a run. The same key is the same job, whoever tries again and when.
 
     A run that a try before this one left half written is completed: all that is written is the same each
@@ -116,12 +116,12 @@ def submit(order: Order, mlflow: Mlflow, settings: Settings, key: str) -> Run:
     return run if records.SUBMITTED_MS in run.tags else _complete(order, mlflow, run)
 
 
-def _eldest(experiment_id: str, mlflow: Mlflow, key: str) -> Run | None:
+def _eldest(experiment_id: str, mlflow: MlflowApi, key: str) -> Run | None:
     runs = mlflow.search_runs([experiment_id], f"tags.`{records.SUBMISSION_KEY}` = '{key}'")
     return min(runs, key=lambda run: (run.start_ms, run.run_id), default=None)
 
 
-def _complete(order: Order, mlflow: Mlflow, run: Run) -> Run:
+def _complete(order: Order, mlflow: MlflowApi, run: Run) -> Run:
     spec = order.spec
     mlflow.update_run(run.run_id, "SCHEDULED")
     params = flat_config(spec.config) | {"workers": str(spec.workers)}

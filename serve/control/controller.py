@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import shlex
 import time
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ import orjson
 from pydantic import ValidationError
 
 from journeyman.cluster.archive import Archive
-from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_state import Application
 from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError, UnreachableError
@@ -30,7 +30,7 @@ from journeyman.serve.control.traffic import Counters, read_counters, traffic
 from journeyman.serve.phases import RUN_STATUS, Phase
 from journeyman.serve.records import Report, Rollout, read_report, read_rollout, write_rollout
 from journeyman.serve.spec import ModelReference, ServiceSpec, model_reference
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import (
     CANDIDATE,
     CLUSTER,
@@ -72,11 +72,19 @@ class Service:
 class ServiceController:
     """Holds nothing that a restart would lose but what it last sent, which is then sent again.
 
-    `package` is Journeyman itself, for a cluster that something else started.
+    `package` is Journeyman itself, for a cluster that something else started; `background` makes what does
+    the work that no turn waits for, of a number of threads and their name.
     One thread calls step(); close() waits for a config that is being sent.
     """
 
-    def __init__(self, mlflow: Mlflow, ray: Ray, settings: Settings, package: Archive | None) -> None:
+    def __init__(
+        self,
+        mlflow: MlflowApi,
+        ray: RayApi,
+        settings: Settings,
+        package: Archive | None,
+        background: Callable[[int, str], Executor] = ThreadPoolExecutor,
+    ) -> None:
         self._mlflow = mlflow
         self._package = package
         self._ray = ray
@@ -84,7 +92,7 @@ class ServiceController:
         self._preparer = Preparer(mlflow, ray, package)
         self._sent: dict[str, Mapping[str, Any]] = {}
         # The first config starts Serve, which takes up to half a minute: longer than a turn may.
-        self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="serve-config")
+        self._sender = background(1, "serve-config")
         self._sending: Future[None] | None = None
         self._counters: dict[str, Counters] = {}
         self._counted_at: float | None = None
@@ -301,6 +309,8 @@ class ServiceController:
 
     def _example(self, url: str) -> str:
         """A body that the service answers, where it is short enough to be read."""
+        if not self._settings.serve_url:
+            return ""
         try:
             example = httpx.get(url, timeout=2).json().get("example")
         except (httpx.HTTPError, ValueError):

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from journeyman.cluster.archive import Archive, package_uri
-from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.ray_api import RayApi
 from journeyman.errors import DeniedError, NotFoundError, RefusedError
 from journeyman.serve.control.application import process_environment
 from journeyman.serve.preparation import Decision, Preparation, Snapshot, decide
 from journeyman.serve.records import Rollout
 from journeyman.serve.spec import ServiceSpec
 from journeyman.serve.verdict import Verdict, write_verdict
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import ENGINES
 
 _ENTRYPOINT = ("python", "-m", "journeyman.cluster.priority", "journeyman.serve.benchmark.prepare_job")
@@ -38,7 +38,7 @@ class Serving:
 class Preparer:
     """Holds what it has read of the registry; one thread calls it."""
 
-    def __init__(self, mlflow: Mlflow, ray: Ray, package: Archive | None) -> None:
+    def __init__(self, mlflow: MlflowApi, ray: RayApi, package: Archive | None) -> None:
         self._mlflow = mlflow
         self._ray = ray
         self._package = package

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from journeyman.cluster.archive import own_archive
 from journeyman.cluster.local.parts import control_heartbeat_file
@@ -24,6 +25,7 @@ from journeyman.serve.control.controller import ServiceController
 from journeyman.tracking.lease.claimant import this_process
 from journeyman.tracking.lease.lease import Lease, clock
 from journeyman.tracking.lease.terms import BEAT_S
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.mlflow_rest import Mlflow
 
 _logger = logging.getLogger("journeyman.control")
@@ -74,20 +76,32 @@ def main() -> None:
         _logger.warning("the lease could not be let go, it runs out by itself: %s", error.message)
 
 
+class Tenant(Protocol):
+    """Knows in which term this control may act; the lease does."""
+
+    def term(self) -> tuple[str, int] | None: ...
+
+
+class Controller(Protocol):
+    """Carries out one kind of order, turn by turn."""
+
+    def step(self, now: float) -> bool: ...
+
+    def close(self) -> None: ...
+
+
 class Duty:
     """What one controller does while this control holds the lease; made anew for each term.
 
     Between two terms another control may have acted: what a controller sent then is not what there is.
     """
 
-    def __init__(
-        self, lease: Lease, mlflow: Mlflow, make: Callable[[], JobController | ServiceController]
-    ) -> None:
+    def __init__(self, lease: Tenant, mlflow: MlflowApi, make: Callable[[], Controller]) -> None:
         self._lease = lease
         self._mlflow = mlflow
         self._make = make
         self._term: tuple[str, int] | None = None
-        self._controller: JobController | ServiceController | None = None
+        self._controller: Controller | None = None
 
     def turn(self) -> float | None:
         """One turn; in how many seconds the next is due. None where it is not ours to act."""

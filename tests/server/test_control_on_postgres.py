@@ -8,13 +8,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from journeyman.cluster.capacity import Capacity, Growth, Node
-from journeyman.cluster.ray_rest import Ray
-from journeyman.cluster.ray_state import Application, RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.control import Heartbeat, run_loop
 from journeyman.errors import DeniedError
@@ -24,57 +20,19 @@ from journeyman.jobs.submit.submission import read_order, submit
 from journeyman.serve.control.controller import ServiceController
 from journeyman.serve.orders import create_service
 from journeyman.serve.spec import ServiceSpec
+from journeyman.testing import FakeRay
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_rest import Mlflow
 
 LIMIT_S = 60
 
 
-class IdleRay(Ray):
-    """A cluster with room, on which what is submitted runs until it is told to have ended."""
-
-    def __init__(self) -> None:
-        super().__init__("http://127.0.0.1:9", None)
-        self.running: dict[str, RayJob] = {}
-        self.environments: list[Mapping[str, Any]] = []
-
-    def jobs(self) -> dict[str, RayJob]:
-        return self.running
-
-    def applications(self) -> tuple[Application, ...]:
-        return ()
-
-    def capacity(self, growth: tuple[Growth, ...], applications: tuple[Application, ...]) -> Capacity:
-        return Capacity(nodes=(Node(total={"CPU": 8.0}, free={"CPU": 8.0}),))
-
-    def has_package(self, name: str) -> bool:
-        return True
-
-    def submit(
-        self,
-        submission_id: str,
-        entrypoint: str,
-        runtime_env: Mapping[str, Any],
-        metadata: Mapping[str, str],
-        node: Mapping[str, float] | None = None,
-        gpus: float = 0,
-    ) -> None:
-        self.environments.append(runtime_env)
-        self.tell(submission_id, "RUNNING")
-
-    def put_applications(self, config: Mapping[str, Any]) -> None:
-        pass
-
-    def tell(self, submission_id: str, status: str) -> None:
-        self.running[submission_id] = RayJob(
-            submission_id=submission_id, status=status, message="", exit_code=None
-        )
-
-
 @pytest.fixture
-def ray() -> Iterator[IdleRay]:
-    with closing(IdleRay()) as ray:
-        yield ray
+def ray() -> FakeRay:
+    """A cluster with room."""
+    ray = FakeRay()
+    ray.add_node({"CPU": 8.0})
+    return ray
 
 
 @pytest.fixture
@@ -99,19 +57,21 @@ def settings(mlflow: Mlflow, tmp_path: Path) -> Settings:
     )
 
 
-def submitted(mlflow: Mlflow, settings: Settings, folder: Path, name: str, project: str) -> str:
+def submitted(mlflow: Mlflow, ray: FakeRay, settings: Settings, folder: Path, name: str, project: str) -> str:
+    """Its code is on the cluster already: it starts in control's first turn."""
     folder.mkdir()
     (folder / "train.py").write_text("def loop(config):\n    pass\n")
     (folder / "train.yaml").write_text(
         f"kind: train\nname: {name}\nproject: {project}\nentrypoint: train:loop\nconfig: {{lr: 0.1}}\n"
     )
     order = read_order(folder / "train.yaml", (), settings.home, settings.storage)
+    ray.upload_package(order.code.package, order.code.content)
     return submit(order, mlflow, settings, key=name).run_id
 
 
 def test_job_goes_its_way_and_its_records_hold_no_password(
     mlflow: Mlflow,
-    ray: IdleRay,
+    ray: FakeRay,
     settings: Settings,
     production_mlflow: Mapping[str, str],
     monkeypatch: pytest.MonkeyPatch,
@@ -119,39 +79,40 @@ def test_job_goes_its_way_and_its_records_hold_no_password(
 ) -> None:
     for name, value in production_mlflow.items():
         monkeypatch.setenv(name, value)
-    run_id = submitted(mlflow, settings, tmp_path / "code", "digits", "turns")
+    run_id = submitted(mlflow, ray, settings, tmp_path / "code", "digits", "turns")
     seen = [mlflow.run(run_id).phase]
     controls = [JobController(mlflow, ray, settings, f"control-{number}", None) for number in (1, 2)]
     for turn in range(4):
         controls[turn % 2].step(time.time())
         seen.append(mlflow.run(run_id).phase)
         if seen[-1] == "starting":
+            ray.start_job(f"{run_id}-1")
             mlflow.set_tags(run_id, {records.WORKERS_STARTED_MS: str(int(time.time() * 1000))})
         if seen[-1] == "running":
             outcome = Outcome(cause=Cause.FINISHED, message="a\x00b")
             mlflow.set_tags(run_id, {f"{records.OUTCOME}.1": outcome.to_json()})
-            ray.tell(f"{run_id}-1", "SUCCEEDED")
+            ray.end_job(f"{run_id}-1", "SUCCEEDED")
     for control in controls:
         control.close()
     assert seen == ["queued", "starting", "running", "finished", "finished"]
     run = mlflow.run(run_id)
     assert (run.status, run.params) == ("FINISHED", {"lr": "0.1", "workers": "1", "attempt.1": "control-1"})
     password = production_mlflow["MLFLOW_TRACKING_PASSWORD"]
-    [environment] = ray.environments
+    [environment] = [submission.runtime_env for submission in ray.submissions]
     assert environment["env_vars"]["MLFLOW_TRACKING_URI"] == mlflow.url
     for told in (environment, run.tags, run.params, mlflow.download(run, records.SPEC_ARTIFACT)):
         assert password not in str(told) and "MLFLOW_TRACKING_USERNAME" not in str(told)
 
 
 def test_run_that_control_may_not_write_to_holds_up_no_other(
-    mlflow: Mlflow, ray: IdleRay, settings: Settings, tmp_path: Path
+    mlflow: Mlflow, ray: FakeRay, settings: Settings, tmp_path: Path
 ) -> None:
     name = "may-write-to-its-own"
     who = {"MLFLOW_TRACKING_USERNAME": name, "MLFLOW_TRACKING_PASSWORD": "and-to-no-other"}
     mlflow._post("users/create", {"username": name, "password": who["MLFLOW_TRACKING_PASSWORD"]})
-    closed = submitted(mlflow, settings, tmp_path / "closed", "closed", "of-the-admin")
+    closed = submitted(mlflow, ray, settings, tmp_path / "closed", "closed", "of-the-admin")
     with closing(Mlflow(mlflow.url, who)) as restricted:
-        open_to_it = submitted(restricted, settings, tmp_path / "open", "open", "of-its-own")
+        open_to_it = submitted(restricted, ray, settings, tmp_path / "open", "open", "of-its-own")
         control = JobController(restricted, ray, settings, "control-1", None)
         with pytest.raises(DeniedError, match=f"does not allow user {name}"):
             control.step(time.time())
@@ -160,7 +121,7 @@ def test_run_that_control_may_not_write_to_holds_up_no_other(
 
 
 def test_service_that_control_may_not_write_to_holds_up_no_other(
-    mlflow: Mlflow, ray: IdleRay, settings: Settings
+    mlflow: Mlflow, ray: FakeRay, settings: Settings
 ) -> None:
     name = "serves-its-own"
     who = {"MLFLOW_TRACKING_USERNAME": name, "MLFLOW_TRACKING_PASSWORD": "and-to-no-other"}
@@ -182,7 +143,7 @@ def test_service_that_control_may_not_write_to_holds_up_no_other(
 
 def test_control_with_a_wrong_password_says_so_once_and_goes_on_when_it_is_put_right(
     mlflow: Mlflow,
-    ray: IdleRay,
+    ray: FakeRay,
     settings: Settings,
     production_mlflow: Mapping[str, str],
     monkeypatch: pytest.MonkeyPatch,
@@ -195,7 +156,7 @@ def test_control_with_a_wrong_password_says_so_once_and_goes_on_when_it_is_put_r
     file = tmp_path / ".mlflow" / "credentials"
     file.parent.mkdir()
     file.write_text("[mlflow]\nmlflow_tracking_username = journeyman\nmlflow_tracking_password = hunter2\n")
-    run_id = submitted(mlflow, settings, tmp_path / "code", "waits", "turns")
+    run_id = submitted(mlflow, ray, settings, tmp_path / "code", "waits", "turns")
     turns = threading.Semaphore(0)
     stop = threading.Event()
 

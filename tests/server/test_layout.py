@@ -27,9 +27,10 @@ def test_package_links_are_the_folders_at_the_root() -> None:
         assert (ROOT / name / "__init__.py").is_file()
 
 
-def test_importing_journeyman_loads_no_framework() -> None:
+@pytest.mark.parametrize("module", ["journeyman", "journeyman.testing"])
+def test_importing_journeyman_loads_no_framework(module: str) -> None:
     # In a process of its own: this one has loaded them for other tests.
-    code = "import journeyman, sys; print(sorted({'torch', 'ray', 'mlflow'} & sys.modules.keys()))"
+    code = f"import {module}, sys; print(sorted({{'torch', 'ray', 'mlflow'}} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
 

@@ -6,12 +6,10 @@ import os
 from pathlib import Path
 
 from journeyman.control import Duty, Heartbeat
-from journeyman.jobs.control.controller import JobController
-from journeyman.tracking.lease.lease import Lease
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.testing import FakeMlflow
 
 
-class ToldLease(Lease):
+class ToldLease:
     """Held as it is told."""
 
     def __init__(self) -> None:
@@ -21,7 +19,7 @@ class ToldLease(Lease):
         return self.held
 
 
-class NotedController(JobController):
+class NotedController:
     """Notes what becomes of it."""
 
     def __init__(self, number: int, notes: list[str]) -> None:
@@ -43,7 +41,7 @@ def test_controller_acts_in_a_term_alone_and_never_in_two() -> None:
         made.append(NotedController(len(made) + 1, notes))
         return made[-1]
 
-    duty = Duty(lease, Mlflow("http://127.0.0.1:9", {}), make)
+    duty = Duty(lease, FakeMlflow(lambda: 1_000_000.0), make)
     acted = []
     for held in (None, ("a", 1), ("a", 1), None, None, ("a", 3), ("a", 4), ("b", 1)):
         lease.held = held

@@ -28,7 +28,7 @@ from journeyman.tracking.lease.terms import (
     read_ledger,
     released,
 )
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import (
     BEAT,
     CLUSTER,
@@ -54,7 +54,7 @@ def clock() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def control_runs(mlflow: Mlflow, cluster: str) -> list[Run]:
+def control_runs(mlflow: MlflowApi, cluster: str) -> list[Run]:
     """The ledgers of a cluster: one, unless two controls began at once or one is full."""
     conditions = (
         f"tags.`{KIND}` = '{CONTROL}'",
@@ -67,7 +67,9 @@ def control_runs(mlflow: Mlflow, cluster: str) -> list[Run]:
 class Lease:
     """One control's part in it. One thread calls turn(); any may ask for term()."""
 
-    def __init__(self, mlflow: Mlflow, cluster: str, claimant: Claimant, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, mlflow: MlflowApi, cluster: str, claimant: Claimant, clock: Callable[[], float]
+    ) -> None:
         self._mlflow = mlflow
         self._cluster = cluster
         self._claimant = claimant

@@ -19,6 +19,7 @@ import httpx
 import orjson
 
 from journeyman.client.log_reader import LogChunk, LogReader
+from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings, load_settings
 from journeyman.errors import JourneymanError, NotFoundError, SpecError, UnreachableError, UsageError
@@ -29,6 +30,7 @@ from journeyman.jobs.place import read_places
 from journeyman.jobs.stacks import RankStack, read_stacks
 from journeyman.serve import verdict
 from journeyman.tracking import records
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.mlflow_rest import Mlflow, page_url
 from journeyman.tracking.records import Run
 
@@ -155,12 +157,15 @@ class Client:
     """Everything a person does with Journeyman, from Python.
 
     Raises UsageError for what the caller can put right, UnreachableError where a server is away.
+    `mlflow` and `ray` stand for the servers that the settings lead to, such as those of journeyman.testing.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(
+        self, settings: Settings | None = None, *, mlflow: MlflowApi | None = None, ray: RayApi | None = None
+    ) -> None:
         self.settings = settings or load_settings(os.environ)
-        self._mlflow = Mlflow(self.settings.mlflow_url, os.environ)
-        self._ray = Ray(self.settings.ray_url, self.settings.ray_token)
+        self._mlflow = mlflow or Mlflow(self.settings.mlflow_url, os.environ)
+        self._ray = ray or Ray(self.settings.ray_url, self.settings.ray_token)
 
     def close(self) -> None:
         self._mlflow.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from journeyman.errors import NotFoundError
 from journeyman.jobs.log_files import PIECES_ARTIFACT
-from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import LOGS_ARTIFACT, Run
 
 
@@ -24,7 +24,7 @@ class LogChunk:
 class LogReader:
     """Reads what is stored of a job's logs, each byte once however often it is asked."""
 
-    mlflow: Mlflow
+    mlflow: MlflowApi
     run: Run
     source: str
     """`all`, `driver` or `rank-0`."""

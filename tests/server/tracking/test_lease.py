@@ -6,8 +6,8 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 import httpx
@@ -16,14 +16,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from journeyman.errors import UnreachableError
-from journeyman.tracking import records
+from journeyman.testing import FakeMlflow
 from journeyman.tracking.lease import lease as lease_module
 from journeyman.tracking.lease import terms
+from journeyman.tracking import records
 from journeyman.tracking.lease.claimant import Claimant
 from journeyman.tracking.lease.lease import Lease, control_runs
 from journeyman.tracking.lease.terms import ACT_S, LEASE_S, MAX_TERMS
 from journeyman.tracking.mlflow_rest import Mlflow
-from journeyman.tracking.records import Run
 
 Result = TypeVar("Result")
 
@@ -192,58 +192,18 @@ class Dead(BaseException):
     """Ends the thread of a control that was killed."""
 
 
-@dataclass(slots=True)
-class Store:
-    """What MLflow does of the lease: runs whose params are written once."""
-
-    runs: dict[str, Run] = field(default_factory=dict)
-
-    def create(self, start_ms: int, tags: Mapping[str, str]) -> Run:
-        run = Run(
-            run_id=str(len(self.runs)),
-            experiment_id="0",
-            run_name="control",
-            status="RUNNING",
-            artifact_uri="",
-            start_ms=start_ms,
-            end_ms=None,
-            tags=tags,
-            params={},
-            metrics={},
-            steps={},
-        )
-        self.runs[run.run_id] = run
-        return run
-
-    def running(self) -> list[Run]:
-        return [run for run in self.runs.values() if run.active]
-
-    def claim(self, run_id: str, key: str, value: str) -> bool:
-        run = self.runs[run_id]
-        self.runs[run_id] = replace(run, params={key: value, **run.params})
-        return self.runs[run_id].params[key] == value
-
-    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        run = self.runs[run_id]
-        self.runs[run_id] = replace(run, tags={**run.tags, **tags})
-
-    def set_status(self, run_id: str, status: str) -> None:
-        self.runs[run_id] = replace(self.runs[run_id], status=status)
-
-
-class Control(Mlflow):
+class Control:
     """A control whose requests wait to be told to go on: before each arrives, and before it is answered."""
 
-    def __init__(self, store: Store, clock: Clock, number: int, ahead_s: float) -> None:
-        # Without Mlflow's own, which opens an HTTP client.
-        self._store = store
+    def __init__(self, server: FakeMlflow, clock: Clock, number: int, ahead_s: float) -> None:
         self._time: Callable[[], float] = lambda: clock.now + ahead_s
         self._go = threading.Semaphore(0)
         self._parked = threading.Semaphore(0)
         self._fate = ""
         self.claimant = claimant(f"control-{number}")
         self.dead = self.ended = False
-        self.lease = Lease(self, "cluster", self.claimant, self._time)
+        client = server.another(self._time, self._wire)
+        self.lease = Lease(client, "cluster", self.claimant, self._time)
         threading.Thread(target=self._run).start()
         self._parked.acquire()
 
@@ -275,7 +235,10 @@ class Control(Mlflow):
         if self.dead:
             raise Dead
 
-    def _request(self, request: Callable[[], Result]) -> Result:
+    def _wire(self, name: str, request: Callable[[], Result]) -> Result:
+        # What these read never changes here: the list of experiments, and a param that is there.
+        if name in ("experiments/search", "runs/get"):
+            return request()
         self._parked.release()
         self._go.acquire()
         # What a dead control has sent arrives all the same.
@@ -286,30 +249,6 @@ class Control(Mlflow):
             raise UnreachableError("away")
         self._pause()
         return result
-
-    def experiments(self) -> dict[str, str]:
-        return {"0": "Default"}
-
-    def experiment_id(self, name: str) -> str:
-        return "0"
-
-    def search_runs(
-        self, experiment_ids: Iterable[str], filter_string: str, limit: int | None = None
-    ) -> list[Run]:
-        return self._request(self._store.running)
-
-    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> Run:
-        start_ms = int(self._time() * 1000)
-        return self._request(lambda: self._store.create(start_ms, tags))
-
-    def claim(self, run_id: str, key: str, claimant: str) -> bool:
-        return self._request(lambda: self._store.claim(run_id, key, claimant))
-
-    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
-        self._request(lambda: self._store.set_tags(run_id, tags))
-
-    def update_run(self, run_id: str, status: str, end_ms: int | None = None) -> None:
-        self._request(lambda: self._store.set_status(run_id, status))
 
 
 CONTROLS = 3
@@ -383,7 +322,8 @@ def test_no_two_controls_act_at_once_and_in_the_end_one_does(
     ahead_s: list[float],
     max_terms: int,
 ) -> None:
-    store, clock = Store(), Clock()
+    clock = Clock()
+    server = FakeMlflow(clock)
     dead: set[str] = set()
 
     def goes_on(control: Control, moments: int, pause_s: float = 0.0, fate: str = "is answered") -> None:
@@ -396,7 +336,7 @@ def test_no_two_controls_act_at_once_and_in_the_end_one_does(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(terms, "MAX_TERMS", max_terms)
         patch.setattr(lease_module, "is_gone", lambda text: text in dead)
-        controls = [Control(store, clock, number, ahead_s[number]) for number in range(CONTROLS)]
+        controls = [Control(server, clock, number, ahead_s[number]) for number in range(CONTROLS)]
         try:
             for number, moments in beginning:
                 goes_on(controls[number], moments)

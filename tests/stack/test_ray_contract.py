@@ -1,0 +1,109 @@
+"""A real Ray keeps the contract that the fake keeps, while the stack's control holds still."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from ray.util.state.common import DEFAULT_LIMIT
+
+from journeyman.cluster.archive import package_uri
+from journeyman.cluster.ray_api import RayApi
+from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.settings import Settings
+from journeyman.errors import RefusedError, UnreachableError
+from journeyman.testing.fake_ray import NODES_SHOWN
+
+from ..contracts.ray_contract import *  # noqa: F403
+from ..contracts.ray_contract import ARCHIVE
+
+LIMIT_S = 120.0
+
+
+class RealCluster:
+    def __init__(self, ray: Ray) -> None:
+        self._ray = ray
+        self._others = [each.config for each in ray.applications() if each.config]
+
+    @property
+    def ray(self) -> RayApi:
+        return self._ray
+
+    @property
+    def others(self) -> Sequence[Mapping[str, Any]]:
+        return self._others
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + LIMIT_S
+        while True:
+            # While Serve's controller is started anew the dashboard refuses to tell of applications.
+            with suppress(RefusedError, UnreachableError):
+                if holds():
+                    return
+            assert time.monotonic() < deadline, "it never held"
+            time.sleep(0.1)
+
+    def deploy_foreign(self, name: str, route_prefix: str) -> None:
+        program = (
+            "import journeyman_contract\n"
+            "from ray import serve\n"
+            "application = journeyman_contract.app({'word': 'foreign'})\n"
+            f"serve.run(application, name={name!r}, route_prefix={route_prefix!r})\n"
+        )
+        self._run(program)
+
+    def remove_foreign(self, name: str) -> None:
+        self._run(f"from ray import serve\nserve.delete({name!r})\n")
+
+    def restart_controller(self) -> None:
+        self._run(
+            "import ray\n"
+            "from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE\n"
+            "ray.init()\n"
+            "controller = ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)\n"
+            "ray.kill(controller, no_restart=False)\n"
+        )
+
+    def _run(self, program: str) -> None:
+        job = uuid.uuid4().hex
+        environment = {"py_modules": [package_uri(ARCHIVE.package)]}
+        self._ray.submit(job, shlex.join(("python", "-c", program)), environment, {})
+        self.until(lambda: self._ray.jobs()[job].ended)
+        assert self._ray.jobs()[job].status == "SUCCEEDED", self._ray.job_output(job)
+
+
+@pytest.fixture(scope="module")
+def cluster(stack: Settings) -> Iterator[RealCluster]:
+    """Control would take what these tests deploy for services, and keep them."""
+    controls = [
+        process
+        for process in psutil.process_iter(["cmdline", "environ"])
+        if "journeyman.control" in (process.info["cmdline"] or ())
+        and (process.info["environ"] or {}).get("JOURNEYMAN_HOME") == str(stack.home)
+    ]
+    assert len(controls) == 1
+    [control] = controls
+    os.kill(control.pid, signal.SIGSTOP)
+    try:
+        with closing(Ray(stack.ray_url, stack.ray_token)) as ray:
+            yield RealCluster(ray)
+    finally:
+        os.kill(control.pid, signal.SIGCONT)
+
+
+def test_dashboard_lists_as_many_nodes_as_the_fake_shows(stack: Settings) -> None:
+    """A hundred nodes cannot be started here: the limit is Ray's own, and it is kept."""
+    assert DEFAULT_LIMIT == NODES_SHOWN
+    with httpx.Client(base_url=stack.ray_url, headers={"Authorization": f"Bearer {stack.ray_token}"}) as http:
+        for limit, listed in ((0, 0), (1, 1), (DEFAULT_LIMIT, 1)):
+            answer = http.get("/api/v0/nodes", params={"limit": limit}).raise_for_status()
+            assert len(answer.json()["data"]["result"]["result"]) == listed
