@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, TypeVar
 
-from journeyman.errors import NotFoundError, RefusedError
+from journeyman.errors import DeniedError, NotFoundError, RefusedError
 from journeyman.testing.wire import Wire, direct
 from journeyman.tracking.records import MAX_TAG_CHARACTERS, Run, storable
 
@@ -60,6 +60,8 @@ class _Stored:
     newest: dict[str, tuple[int, int, float]] = field(default_factory=dict)
     """Of each metric: step, milliseconds and value."""
     inputs: list[Mapping[str, Any]] = field(default_factory=list)
+    closed: bool = False
+    """Whether nobody may write to it."""
 
 
 @dataclass(slots=True)
@@ -336,6 +338,8 @@ class FakeMlflow:
         if not _RUN_ID.fullmatch(run_id):
             _refuse(path, f"Invalid value \"{run_id}\" for parameter 'run_id' supplied.")
         stored = self._stored(run_id)
+        if stored.closed:
+            raise DeniedError(f"MLflow at {URL} does not allow to {path} (403): Permission denied")
         if stored.deleted:
             _refuse(path, f"The run {run_id} must be in the 'active' state. Current state is deleted.")
         return stored
@@ -412,6 +416,20 @@ class FakeMlflow:
         return model.versions[version] | ({"tags": tags} if tags else {})
 
     # -- what jobs and people do ---------------------------------------------------------------------
+
+    def adopt(self, run: Run, files: Mapping[str, bytes]) -> None:
+        """Have a run as another server told it, with its artifacts by path."""
+        with self._server.lock:
+            self._server.experiments.setdefault(
+                run.experiment_id, _Experiment(f"adopted {run.experiment_id}")
+            )
+            self._server.runs[run.run_id] = _Stored(run)
+            self._server.files.setdefault(run.artifact_uri, {}).update(files)
+
+    def close_run(self, run_id: str) -> None:
+        """Nobody may write to the run any more, as MLflow's permissions have it."""
+        with self._server.lock:
+            self._stored(run_id).closed = True
 
     def register(self, name: str, source: str = "", run_id: str = "") -> str:
         """A new version of a model, which is made if there is none; its number."""

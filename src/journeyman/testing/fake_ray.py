@@ -99,6 +99,8 @@ class _Cluster:
     configs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of each application, as Serve stored it."""
     applications: dict[str, _Application] = field(default_factory=dict)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+    """What is refused, by a path and the beginning of what it is about."""
 
 
 class FakeRay:
@@ -180,6 +182,7 @@ class FakeRay:
         )
 
         def submit() -> None:
+            self._check_refusals("jobs/submit", submission_id)
             if submission_id in self._cluster.jobs:
                 # All that the client keeps of Ray's answer, a traceback that ends in a line of its own.
                 _refuse("POST /api/jobs/", ".", 500)
@@ -234,6 +237,7 @@ class FakeRay:
 
     def upload_package(self, name: str, content: bytes) -> None:
         def upload() -> None:
+            self._check_refusals("packages/put", name)
             self._cluster.packages[name] = content
 
         self._ask("packages/put", upload)
@@ -274,6 +278,8 @@ class FakeRay:
     def _put(self, config: Mapping[str, Any]) -> None:
         wanted: Sequence[Mapping[str, Any]] = config["applications"]
         _check_config(wanted)
+        for each in wanted:
+            self._check_refusals("serve/put", each["name"])
         cluster = self._cluster
         cluster.configs = {each["name"]: each for each in wanted}
         for each in wanted:
@@ -286,6 +292,19 @@ class FakeRay:
         for name, application in cluster.applications.items():
             if application.declared and name not in cluster.configs:
                 application.status, application.message = "DELETING", ""
+
+    # -- what is refused -----------------------------------------------------------------------------
+
+    def refuse(self, path: str, about: str) -> None:
+        """From now on Ray says no: to the `jobs/submit` of ids that begin so, to the `packages/put` of such a
+        package, to a `serve/put` with such an application, which is stored no more than the others in it.
+        """
+        with self._cluster.lock:
+            self._cluster.refusals.append((path, about))
+
+    def _check_refusals(self, path: str, about: str) -> None:
+        if any(path == refused and about.startswith(begins) for refused, begins in self._cluster.refusals):
+            _refuse(path, f"{about} cannot be taken.", 400)
 
     # -- what happens to nodes -----------------------------------------------------------------------
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from journeyman.errors import UnreachableError
 from journeyman.testing import FakeMlflow
+from journeyman.tracking import records
 from journeyman.tracking.lease import lease as lease_module
 from journeyman.tracking.lease import terms
-from journeyman.tracking import records
 from journeyman.tracking.lease.claimant import Claimant
 from journeyman.tracking.lease.lease import Lease, control_runs
 from journeyman.tracking.lease.terms import ACT_S, LEASE_S, MAX_TERMS
