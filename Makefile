@@ -43,7 +43,7 @@ test: lint unit
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target server stack
 
 unit: $(STAMP)
-	$(BIN)/pytest -q tests/unit --durations=5
+	$(BIN)/pytest -q tests/unit -m "not long" --durations=5
 
 server: $(STAMP)
 	nice -n 10 $(BIN)/pytest -q tests/server --durations=10

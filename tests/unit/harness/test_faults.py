@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -256,5 +257,21 @@ def kept() -> Golden:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_records_of_another_day_are_in_nobodys_way(scenario: Scenario, kept: Golden) -> None:
-    _, wrong = scenario.run(None, kept)
+    _, wrong = scenario.run(kept=kept)
     assert wrong == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(20))
+def test_two_faults_change_no_end_that_each_alone_does_not_change(seed: int) -> None:
+    chance = random.Random(seed)
+    wrong: dict[str, list[str]] = {}
+    for _ in range(10):
+        scenario = chance.choice(SCENARIOS)
+        pair = chance.sample(scenario.faults(), 2)
+        if any(scenario.run(fault)[1] for fault in pair):
+            continue
+        _, found = scenario.run(*pair)
+        if found:
+            wrong[f"{scenario.name}: {pair}"] = found
+    assert wrong == {}

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from journeyman.cluster.archive import archive
+from journeyman.cluster.archive import Archive, archive
 from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, UnreachableError
 from journeyman.jobs.control.controller import JobController
@@ -84,7 +84,7 @@ OF_READS = (Kind.DOES_NOT_ARRIVE,)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens at the request of this number, counted from 1 over all processes that are on trial."""
+    """What happens at the request of this number."""
 
     at: int
     kind: Kind
@@ -111,7 +111,8 @@ class Immediate(Executor):
 class World:
     """The servers, who acts on them, and what went wrong."""
 
-    fault: Fault | None = None
+    faults: Mapping[int, Kind] = field(default_factory=dict)
+    """By the number of the request, counted from 1 over all processes that are on trial."""
     kept: Golden | None = None
     """Records of another day that are there already."""
     now_s: float = BEGAN_S
@@ -130,6 +131,8 @@ class World:
     """By name of the job: how its attempt ends; None for a driver that dies without a word."""
     broken_versions: set[str] = field(default_factory=set)
     """Versions whose candidates fail on replicas."""
+    package: Archive | None = None
+    """Journeyman itself, where the cluster is sent it."""
     slow: set[str] = field(default_factory=set)
     """Names of jobs that run until they are stopped."""
     _dead: bool = False
@@ -175,9 +178,9 @@ class World:
             return request()
         self.requests.append(name)
         self.moments.append(self._turns)
-        if self.fault is None or len(self.requests) != self.fault.at:
-            return request()
-        match self.fault.kind:
+        match self.faults.get(len(self.requests)):
+            case None:
+                return request()
             case Kind.KILLED_BEFORE:
                 self._dead = True
                 raise Killed
@@ -204,7 +207,7 @@ class World:
 
     def _overtake(self) -> None:
         """Another control, which no fault meets, takes a turn."""
-        other = _controllers(self.mlflow, self.ray, "other")
+        other = _controllers(self.mlflow, self.ray, "other", self.package)
         for controller in other:
             self._turn(controller)
 
@@ -220,7 +223,10 @@ class World:
                 self._dead = False
                 wire = self.wire
                 self._control = _controllers(
-                    self.mlflow.another(wire=wire), self.ray.another(wire=wire), f"control-{self._starts}"
+                    self.mlflow.another(wire=wire),
+                    self.ray.another(wire=wire),
+                    f"control-{self._starts}",
+                    self.package,
                 )
             try:
                 for controller in self._control:
@@ -397,13 +403,15 @@ def _tags_of_order(spec: str) -> Mapping[str, str]:
     return {key: value for key, value in written.items() if key not in left_out}
 
 
-def _controllers(mlflow: FakeMlflow, ray: FakeRay, claimant: str) -> tuple[JobController, ServiceController]:
+def _controllers(
+    mlflow: FakeMlflow, ray: FakeRay, claimant: str, package: Archive | None
+) -> tuple[JobController, ServiceController]:
     def immediate(count: int, name: str) -> Executor:
         return Immediate()
 
     return (
-        JobController(mlflow, ray, SETTINGS, claimant, None, immediate),
-        ServiceController(mlflow, ray, SETTINGS, None, immediate),
+        JobController(mlflow, ray, SETTINGS, claimant, package, immediate),
+        ServiceController(mlflow, ray, SETTINGS, package, immediate),
     )
 
 
@@ -435,8 +443,8 @@ class Scenario:
     play: Callable[[World], Callable[[], Iterator[str]]]
     """Plays it to its end; the result tells what does not hold, a sentence each."""
 
-    def run(self, fault: Fault | None, kept: Golden | None = None) -> tuple[World, list[str]]:
-        world = World(fault, kept)
+    def run(self, *faults: Fault, kept: Golden | None = None) -> tuple[World, list[str]]:
+        world = World({fault.at: fault.kind for fault in faults}, kept)
         check = self.play(world)
         return world, [*check(), *_always(world)]
 
@@ -445,7 +453,7 @@ class Scenario:
 
         Requests of turns in which nothing is written are left out: they are those of any other such turn.
         """
-        world, wrong = self.run(None)
+        world, wrong = self.run()
         assert wrong == [], f"{self.name} fails without a fault: {wrong}"
         made = list(enumerate(zip(world.requests, world.moments, strict=True), start=1))
         busy = {turn for _, (request, turn) in made if request in WRITES}
