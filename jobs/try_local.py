@@ -5,25 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
-from journeyman.cluster.settings import home_folder, make_home
+from journeyman.cluster.settings import make_home
 from journeyman.jobs.spec import script_arguments
-from journeyman.jobs.submit.submission import read_order
+from journeyman.jobs.submit.submission import Order
 from journeyman.jobs.worker.session import find_function, prepare_environment
 
 
-def try_spec(file: Path, assignments: Sequence[str]) -> int:
-    """Run the spec's function or script once in this process's folder; its exit code.
+def try_order(order: Order, home: Path) -> int:
+    """Run the order's function or script once in the folder of its code; its exit code.
 
     What it logs goes to an MLflow store of its own below the home folder; nothing is registered.
     """
-    home = home_folder(os.environ)
-    order = read_order(file, assignments, home, str(home / "runs"))
     os.chdir(order.folder)
     make_home(home)
     (home / "try").mkdir(exist_ok=True)

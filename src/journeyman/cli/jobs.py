@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter, defaultdict, deque
@@ -105,9 +106,15 @@ def try_here(
 
     One worker, in this process: `breakpoint()` works.
     """
-    from journeyman.jobs.try_local import try_spec
+    from journeyman.cluster.settings import home_folder
+    from journeyman.jobs.submit.submission import read_order
 
-    raise typer.Exit(try_spec(file, assignments))
+    home = home_folder(os.environ)
+    order = read_order(file, assignments, home, str(home / "runs"))
+    # A spec that cannot be is refused before seconds of imports.
+    from journeyman.jobs.try_local import try_order
+
+    raise typer.Exit(try_order(order, home))
 
 
 # -- following -----------------------------------------------------------------------------------------
