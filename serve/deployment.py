@@ -1,4 +1,4 @@
-"""The name under which services deployed by Journeyman 0.1 find `serve/replica/deployment.py`."""
+"""The old name of `serve/replica/deployment.py`, by which services deployed before the move find it."""
 
 from journeyman.serve.replica.deployment import Arguments, Deployment, build
 

@@ -1,4 +1,4 @@
-"""The name under which a Ray head started by Journeyman 0.1 finds `serve/proxy/ingress.py`."""
+"""The old name of `serve/proxy/ingress.py`, by which a Ray head started before the move finds it."""
 
 from journeyman.serve.proxy.ingress import middlewares
 

@@ -1,4 +1,4 @@
-"""The name under which services deployed by Journeyman 0.1 find `serve/replica/process.py`."""
+"""The old name of `serve/replica/process.py`, by which services deployed before the move find it."""
 
 import sys
 
