@@ -11,7 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from journeyman.errors import UnreadableError
+
 SCHEMA_VERSION = "1"
+READ_SCHEMA_VERSIONS = ("1",)
+"""What this version understands; a record of any other is left as it is."""
 
 SCHEMA = "journeyman.schema_version"
 KIND = "journeyman.kind"
@@ -92,6 +96,48 @@ ORDERS_ARTIFACT = "orders"
 def storable(text: str) -> str:
     """A text as every database takes it: PostgreSQL refuses NUL, and all of them lone surrogates."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def shortened(text: str, characters: int) -> str:
+    """At most so many characters of it: the beginning and the end, which tell the most."""
+    if len(text) <= characters:
+        return text
+    if characters < 3:
+        return "…"[:characters]
+    end = (characters - 1) // 2
+    return f"{text[: characters - 1 - end]}…{text[len(text) - end :]}"
+
+
+def fitted(body: Mapping[str, Any], *texts: str) -> str:
+    """A record as JSON that fits into one tag as MLflow stores it, whatever language its texts are in.
+
+    Where it does not, the fields named in `texts` are shortened, the first of them first. Nothing else is
+    changed: a record is read back, and MLflow would cut it in the middle. Raises ValueError where the rest
+    alone does not fit.
+    """
+    fitting = {key: storable(value) if isinstance(value, str) else value for key, value in body.items()}
+    written = json.dumps(fitting, ensure_ascii=False)
+    for field in texts:
+        # JSON writes some characters as six: by how much a text must shrink is not known beforehand.
+        while len(written) > MAX_TAG_CHARACTERS and fitting[field]:
+            over = len(written) - MAX_TAG_CHARACTERS
+            keep = max(0, len(fitting[field]) - max(1, over // 6))
+            fitting[field] = shortened(fitting[field], keep)
+            written = json.dumps(fitting, ensure_ascii=False)
+    if len(written) > MAX_TAG_CHARACTERS:
+        raise ValueError(f"a record of {len(written)} characters does not fit into a tag")
+    return written
+
+
+def check_schema(run: Run) -> None:
+    """Raises UnreadableError where another version of Journeyman wrote the run in a form of its own."""
+    written = run.tags.get(SCHEMA, "1")
+    if written not in READ_SCHEMA_VERSIONS:
+        raise UnreadableError(
+            f"its record has schema_version {written[:40]!r}, and this Journeyman reads "
+            f"{' and '.join(READ_SCHEMA_VERSIONS)}",
+            "Use the version of Journeyman that wrote it, or a newer one.",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

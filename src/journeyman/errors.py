@@ -9,6 +9,7 @@
     ├── UnreachableError            a server does not answer
     ├── RefusedError                a server answered that it will not
     │   └── DeniedError             to the one who asks: no credentials, or the wrong ones; exit code 2
+    ├── UnreadableError             a record that this version cannot read: it is set aside
     └── PublishError                a model could not be exported, verified or registered
 
 Every error is built from its message and its hint alone, so that it survives pickling: Ray carries
@@ -74,6 +75,10 @@ class DeniedError(RefusedError):
     """A server does not let in who asks, or does not allow them what they ask for."""
 
     exit_code = 2
+
+
+class UnreadableError(JourneymanError):
+    """A record in MLflow is in no form that this version of Journeyman reads."""
 
 
 class PublishError(JourneymanError):
