@@ -23,8 +23,8 @@ from journeyman.models.engines.hardware import this_hardware
 from journeyman.models.packages import EXPORTED, graph_bytes, load_exported
 
 LIMIT_S = 300.0
-"""For compiling a version. On processors the first on a node took 61 s, as headers are compiled too, others 6 to
-22 s; on an H200 three small nets took 70 to 114 s each."""
+"""For compiling a version. On processors the first on a node took 61 s, as headers are compiled too, others 6
+to 22 s; on an H200 three small nets took 70 to 114 s each."""
 MOST_GRAPH_BYTES = 1024**2
 """800 layers, a graph of 2.5 MiB, were not compiled after 120 s."""
 LEAST_FREE_BYTES = 2 * 1024**3
