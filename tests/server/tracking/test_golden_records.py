@@ -406,8 +406,8 @@ def test_services_keep_what_serve_has_and_only_what_was_undeployed_goes(
         for name, application in sent.items():
             # Modules have moved since: replicas follow replicas once, and nothing else is another.
             text = json.dumps(golden.applications[name]["deployed_app_config"])
-            for before, now in MOVED.items():
-                text = text.replace(before, now)
+            for old, new in MOVED.items():
+                text = text.replace(old, new)
             assert application == json.loads(text)
 
         del ray.answers["/api/serve/applications/"]["applications"]["leaving"]
