@@ -3,9 +3,9 @@
     python benchmarks/control_scale.py [--turns 10]
 
 MLflow is a real server on SQLite whose tables are filled by SQL. Ray is the fake, which costs nothing: what
-is measured is control and MLflow. The oldest job asks for every CPU, so that all others wait behind it. The
-first turns, which read everything and write what has changed, are told apart from those in which nothing happens.
-Prints a table and one line of JSON.
+is measured is control and MLflow. The oldest job asks for every CPU, so that all others wait behind it.
+The first turns, which read everything and write what has changed, are told apart from those in which
+nothing happens. Prints a table and one line of JSON.
 """
 
 from __future__ import annotations
