@@ -75,7 +75,7 @@ class Kind(StrEnum):
     DOES_NOT_ARRIVE = "does not arrive"
     IS_NOT_ANSWERED = "is not answered"
     IS_OVERTAKEN = "is overtaken"
-    """Another control takes a whole turn before the request arrives."""
+    """The lease is lost, and another control takes a whole turn, before the request arrives."""
 
 
 OF_READS = (Kind.DOES_NOT_ARRIVE,)
@@ -136,6 +136,8 @@ class World:
     slow: set[str] = field(default_factory=set)
     """Names of jobs that run until they are stopped."""
     _dead: bool = False
+    _overtaken: bool = False
+    """Whether the control on trial lost its lease amid its turn."""
     _control: tuple[JobController, ServiceController] | None = None
     _starts: int = 0
     _ages: dict[str, int] = field(default_factory=dict)
@@ -206,8 +208,9 @@ class World:
         return self.mlflow.another(wire=self.wire)
 
     def _overtake(self) -> None:
-        """Another control, which no fault meets, takes a turn."""
-        other = _controllers(self.mlflow, self.ray, "other", self.package)
+        """Another control, which no fault meets, takes a turn; who was in control may act no more."""
+        self._overtaken = True
+        other = _controllers(self.mlflow, self.ray, "other", self.package, lambda: True)
         for controller in other:
             self._turn(controller)
 
@@ -218,15 +221,16 @@ class World:
         for _ in range(count):
             self.now_s += 1.0
             self._turns += 1
-            if self._dead or self._control is None:
+            if self._dead or self._overtaken or self._control is None:
                 self._starts += 1
-                self._dead = False
+                self._dead = self._overtaken = False
                 wire = self.wire
                 self._control = _controllers(
                     self.mlflow.another(wire=wire),
                     self.ray.another(wire=wire),
                     f"control-{self._starts}",
                     self.package,
+                    lambda: not self._overtaken,
                 )
             try:
                 for controller in self._control:
@@ -404,14 +408,18 @@ def _tags_of_order(spec: str) -> Mapping[str, str]:
 
 
 def _controllers(
-    mlflow: FakeMlflow, ray: FakeRay, claimant: str, package: Archive | None
+    mlflow: FakeMlflow,
+    ray: FakeRay,
+    claimant: str,
+    package: Archive | None,
+    may_act: Callable[[], bool],
 ) -> tuple[JobController, ServiceController]:
     def immediate(count: int, name: str) -> Executor:
         return Immediate()
 
     return (
-        JobController(mlflow, ray, SETTINGS, claimant, package, immediate),
-        ServiceController(mlflow, ray, SETTINGS, package, immediate),
+        JobController(mlflow, ray, SETTINGS, claimant, package, immediate, may_act),
+        ServiceController(mlflow, ray, SETTINGS, package, immediate, may_act),
     )
 
 
