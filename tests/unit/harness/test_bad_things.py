@@ -71,6 +71,29 @@ def test_job_that_cannot_be_read_holds_up_nobody_else(tags: Mapping[str, str]) -
     assert wrong(world, others) == []
 
 
+@pytest.mark.parametrize("tags", UNREADABLE_JOBS.values(), ids=UNREADABLE_JOBS)
+def test_job_that_cannot_be_read_runs_on_as_it_is_until_it_is_cancelled(tags: Mapping[str, str]) -> None:
+    world = World()
+    world.slow.add("job")
+    job = world.submit("job")
+    # One whose number of attempts cannot be read may have any.
+    world.ray.submit(f"{job}-2", "python train.py", {}, {})
+    world.turn(6)
+    world.mlflow.set_tags(job, {key: value for key, value in tags.items() if key != records.CANCEL_MS})
+    before = world.run(job)
+    if records.CANCEL_MS not in tags:
+        world.turn(8)
+        assert world.run(job) == before
+        assert world.living(job) == [f"{job}-2", f"{job}-1"]
+    world.mlflow.set_tags(job, {records.CANCEL_MS: "now"})
+    asked = world.run(job)
+    others = bystanders(world)
+    world.settle()
+    assert wrong(world, others) == []
+    assert world.living(job) == []
+    assert (world.run(job).status, world.run(job).tags) == ("KILLED", asked.tags)
+
+
 @pytest.mark.parametrize("tags", unreadable(UNREADABLE_SERVICES, "a spec that is no JSON"))
 def test_service_that_cannot_be_read_holds_up_nobody_else(tags: Mapping[str, str]) -> None:
     world = World()
@@ -136,6 +159,33 @@ def test_job_that_ray_never_takes_fails_and_holds_up_nobody_else() -> None:
     assert "cannot be taken" in world.run(job).reason
 
 
+def test_job_whose_code_is_lost_fails_and_holds_up_nobody_else() -> None:
+    world = World()
+    job = world.submit("job", workers="8")
+    # It is no other job's.
+    world.mlflow.set_tags(job, {records.CODE_SHA256: "c0de"})
+    world.mlflow.delete_artifact(world.run(job), records.CODE_ARTIFACT)
+    others = bystanders(world)
+    for _ in range(5):
+        world.turn(20)
+        world.now_s += 600
+    assert wrong(world, others, lambda: job_is(world, job, "failed", attempts=0)) == []
+    assert "has no artifact code/code.zip" in world.run(job).reason
+
+
+def test_job_that_ray_refuses_for_a_while_starts_in_the_same_attempt() -> None:
+    world = World()
+    job = world.submit("job")
+    world.ray.refuse("jobs/submit", job)
+    world.turn(12)
+    assert "is tried again after 20 s" in world.run(job).reason
+    world.ray.refuse_nothing()
+    world.now_s += 20
+    world.settle()
+    assert wrong(world, lambda: job_is(world, job, "finished")) == []
+    assert world.attempts(job) == [f"{job}-1"]
+
+
 @bug(4, "one application that Serve refuses keeps every other from its config")
 def test_service_that_serve_refuses_says_so_and_holds_up_nobody_else() -> None:
     world = World()
@@ -162,6 +212,15 @@ def test_run_that_nobody_may_write_to_holds_up_nobody_else(phase: str) -> None:
     world = World()
     job = world.submit("job")
     world.mlflow.set_tags(job, {records.SPEC: "{}", records.PHASE: phase})
+    world.mlflow.close_run(job)
+    others = bystanders(world)
+    world.settle()
+    assert wrong(world, others) == []
+
+
+def test_job_that_waits_and_that_nobody_may_write_to_takes_no_place() -> None:
+    world = World()
+    job = world.submit("job", workers="8")
     world.mlflow.close_run(job)
     others = bystanders(world)
     world.settle()
