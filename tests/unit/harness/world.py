@@ -138,6 +138,9 @@ class World:
     _dead: bool = False
     _overtaken: bool = False
     """Whether the control on trial lost its lease amid its turn."""
+    _acting: JobController | ServiceController | None = None
+    late: list[str] = field(default_factory=list)
+    """What a job controller wrote after its lease was lost."""
     _control: tuple[JobController, ServiceController] | None = None
     _starts: int = 0
     _ages: dict[str, int] = field(default_factory=dict)
@@ -178,6 +181,8 @@ class World:
             raise Killed
         if not self._on_trial:
             return request()
+        if self._overtaken and name in WRITES and isinstance(self._acting, JobController):
+            self.late.append(name)
         self.requests.append(name)
         self.moments.append(self._turns)
         match self.faults.get(len(self.requests)):
@@ -234,7 +239,9 @@ class World:
                 )
             try:
                 for controller in self._control:
-                    self._turn(controller)
+                    self._acting = controller
+                    if not self._overtaken:
+                        self._turn(controller)
             except Killed:
                 pass
             self.others_go_on()
@@ -477,6 +484,8 @@ def _always(world: World) -> Iterator[str]:
     """What must hold of every run, whatever was done."""
     for crash in dict.fromkeys(world.crashes):
         yield f"a turn failed: {crash}"
+    if world.late:
+        yield f"written after the lease was lost: {', '.join(world.late)}"
     started = [each.submission_id for each in world.ray.submissions]
     for submission_id in {each for each in started if started.count(each) > 1}:
         yield f"{submission_id} was started {started.count(submission_id)} times"
