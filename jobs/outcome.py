@@ -10,7 +10,8 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from journeyman.errors import JourneymanError
+from journeyman.errors import JourneymanError, UnreadableError, described
+from journeyman.tracking.records import fitted
 
 
 class Cause(StrEnum):
@@ -50,12 +51,32 @@ class Outcome:
     """The traceback, or the last lines that were printed."""
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        """Always fits into one tag: the longest texts are shortened, what tells the cause last."""
+        return fitted(asdict(self), "detail", "message", "node")
 
     @staticmethod
     def from_json(text: str) -> Outcome:
-        body = json.loads(text)
-        return Outcome(**body | {"cause": Cause(body["cause"])})
+        """Raises UnreadableError where it was cut, or another version wrote it in a form of its own."""
+        try:
+            body = json.loads(text)
+            outcome = Outcome(
+                cause=Cause(body["cause"]),
+                message=body["message"],
+                rank=body.get("rank"),
+                node=body.get("node", ""),
+                detail=body.get("detail", ""),
+            )
+        except KeyError as error:
+            raise UnreadableError(f"{error} is missing") from None
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise UnreadableError(described(error)) from None
+        for field in ("message", "node", "detail"):
+            if not isinstance(getattr(outcome, field), str):
+                raise UnreadableError(f"'{field}' is no text")
+        # To Python a boolean is an integer.
+        if outcome.rank is not None and type(outcome.rank) is not int:
+            raise UnreadableError("'rank' is no number")
+        return outcome
 
 
 class RankError(JourneymanError):

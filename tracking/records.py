@@ -34,6 +34,8 @@ ATTEMPT = "journeyman.attempt"
 OUTCOME = "journeyman.outcome"
 """How an attempt ended, as its driver saw it: `journeyman.outcome.<attempt>`, JSON."""
 WORKERS_STARTED_MS = "journeyman.workers_started_ms"
+REFUSAL = "journeyman.refusal"
+"""The tries to start an attempt that were refused, JSON; control alone reads it."""
 MODEL_VERSION = "journeyman.model_version"
 """`<model>/<version>` that a job published."""
 PUBLICATION = "journeyman.publication"
@@ -102,7 +104,7 @@ def shortened(text: str, characters: int) -> str:
     """At most so many characters of it: the beginning and the end, which tell the most."""
     if len(text) <= characters:
         return text
-    if characters < 3:
+    if characters < 2:
         return "…"[:characters]
     end = (characters - 1) // 2
     return f"{text[: characters - 1 - end]}…{text[len(text) - end :]}"

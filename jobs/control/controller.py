@@ -8,48 +8,57 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, assert_never
 
-from pydantic import ValidationError
-
 from journeyman.cluster.archive import Archive, package_name, package_uri
 from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_api import RayApi
-from journeyman.cluster.ray_state import RayJob
+from journeyman.cluster.ray_state import Application, RayJob
 from journeyman.cluster.settings import Settings
-from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError
-from journeyman.jobs.control.decision import (
+from journeyman.errors import (
+    DeniedError,
+    JourneymanError,
+    NotFoundError,
+    RefusedError,
+    UnreachableError,
+    UnreadableError,
+)
+from journeyman.jobs.control.actions import (
     Action,
-    Job,
+    CancelUnread,
     Mark,
-    Progress,
-    Snapshot,
     Start,
     Stop,
     Suspect,
     Upload,
-    decide,
     only_tells,
 )
-from journeyman.jobs.control.hang import FLOOR_S, Pace, Watch, leading_metrics, look_again, pace_of
+from journeyman.jobs.control.decision import Snapshot, decide
 from journeyman.jobs.control.note import job_note
+from journeyman.jobs.control.refusals import one_more, refusal_reason
+from journeyman.jobs.control.watcher import Watcher
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase, may_follow
-from journeyman.jobs.place import read_places
-from journeyman.jobs.spec import TrainSpec
-from journeyman.jobs.stacks import read_stacks, stacks_text
+from journeyman.jobs.records import JobRecord, read_job
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_api import MlflowApi
-from journeyman.tracking.records import Run
+from journeyman.tracking.records import Run, shortened
 
 TURN_LIMIT_S = 2.0
 """How long a turn acts at most: with hundreds of jobs to tell or to end, those to start come no later."""
+BARRED_S = 30.0
+"""For how long a job whose run may not be written to is left out of the queue."""
+MAX_REASON_CHARACTERS = 1500
 ENTRYPOINT = "python -m journeyman.jobs.driver"
-_METRICS_READ = 3
-"""How many metrics' points are read to learn a job's pace."""
+
+
+class ReplacedError(Exception):
+    """This control may not act any more: another one does."""
 
 
 class JobController:
     """Runs the jobs of one cluster; `package` is Journeyman itself, for one that something else started.
 
     `background` makes what does the work that no turn waits for, of a number of threads and their name.
+    `may_act` tells, without asking anybody, whether this control holds the lease: it is asked before each
+    write, and a turn ends where it does not.
     """
 
     def __init__(
@@ -60,239 +69,241 @@ class JobController:
         claimant: str,
         package: Archive | None,
         background: Callable[[int, str], Executor] = ThreadPoolExecutor,
+        may_act: Callable[[], bool] = lambda: True,
     ) -> None:
         self._mlflow = mlflow
         self._ray = ray
         self._settings = settings
         self._claimant = claimant
         self._package = package
+        self._may_act = may_act
         self._uploads: dict[str, Future[None]] = {}
         self._uploaders = background(2, "upload")
-        self._watches: dict[str, Watch] = {}
-        self._paces: dict[str, Future[Pace | None]] = {}
-        """Of the jobs that are silent."""
-        self._stacks: dict[str, Future[str]] = {}
-        """Where the stacks of a job that hangs are stored."""
-        self._lookers = background(2, "look")
+        self._watcher = Watcher(mlflow, ray, background)
+        self._barred_until: dict[str, float] = {}
+        """By run that may not be written to, in seconds."""
 
     def step(self, now: float) -> bool:
         """One turn; whether a job is on its way to its start or its end, so that the next turn is awaited.
 
-        Raises UnreachableError when MLflow or Ray is away: then nothing was decided. Raises DeniedError when
-        one of them does not allow control what it is there for: then all that is allowed was done.
+        Raises UnreachableError when MLflow or Ray is away: nothing more is done then. Raises DeniedError when
+        one of them does not allow control what it is there for, and whatever else went wrong with one job
+        that should not have: then all that was possible with the others was done.
         """
         # Ray first, the runs after: a driver writes its outcome before it ends, so a driver that is seen to
         # have ended has its outcome in what is read next. The other way round it looks as if it had died.
         ray_jobs = self._ray.jobs()
-        jobs = self._observe_jobs(now)
-        if not jobs:
+        jobs, unread = self._observe_jobs()
+        if not jobs and not unread:
             return False
-        denied: DeniedError | None = None
+        trouble: Exception | None = None
         began_s = time.monotonic()
+        actions = decide(self._observe(jobs, unread, ray_jobs, now), now)
         # Where one of hundreds starts, the reasons of all that wait behind it change: they come last, and
         # what a turn has no time for is decided anew in the next.
-        for action in sorted(decide(self._observe(jobs, ray_jobs, now), now), key=only_tells):
-            if time.monotonic() - began_s > TURN_LIMIT_S:
-                break
-            # One order that cannot be carried out must not hold up the others.
-            try:
-                self._act(action, now)
-            except DeniedError as error:
-                # Nothing can be written down about this job either.
-                denied = error
-            except (RefusedError, NotFoundError) as error:
-                self._record(action.job, action.job.phase, f"{action.job.run.reason} ({error.message})", now)
-        if denied is not None:
-            raise denied
+        with contextlib.suppress(ReplacedError):
+            for action in sorted(actions, key=only_tells):
+                if time.monotonic() - began_s > TURN_LIMIT_S:
+                    break
+                trouble = self._carry_out(action, now) or trouble
+        if trouble is not None:
+            raise trouble
         return any(job.phase not in (Phase.RUNNING, Phase.HUNG) for job in jobs)
 
     def close(self) -> None:
-        self._lookers.shutdown(wait=False, cancel_futures=True)
+        self._watcher.close()
         self._uploaders.shutdown(wait=False, cancel_futures=True)
 
     # -- observe -------------------------------------------------------------------------------------
 
-    def _observe_jobs(self, now: float) -> list[Job]:
+    def _observe_jobs(self) -> tuple[list[JobRecord], list[Run]]:
+        """Those that have not ended, oldest first, and those that cannot be read."""
         conditions = [
             f"tags.`{records.KIND}` = '{records.JOB}'",
             f"tags.`{records.CLUSTER}` = '{self._settings.cluster}'",
             *(f"attributes.status != '{status}'" for status in records.ENDED_STATUSES),
         ]
         runs = self._mlflow.search_runs(self._mlflow.experiments(), " and ".join(conditions))
-        submitted = [run for run in runs if records.SUBMITTED_MS in run.tags]
-        submitted.sort(key=lambda run: (int(run.tags[records.SUBMITTED_MS]), run.run_id))
-        jobs = []
-        for run in submitted:
+        jobs, unread = list[JobRecord](), list[Run]()
+        for run in runs:
+            if records.SUBMITTED_MS not in run.tags:
+                continue
             try:
-                jobs.append(Job(run=run, spec=TrainSpec.model_validate(run.spec)))
-            except ValidationError as error:
-                self._set_aside(run, str(error.errors(include_url=False)[0]["msg"]), now)
-        return jobs
+                jobs.append(read_job(run))
+            except UnreadableError:
+                unread.append(run)
+        jobs.sort(key=lambda job: (job.submitted_ms or 0, job.run.run_id))
+        return jobs, unread
 
-    def _set_aside(self, run: Run, why: str, now: float) -> None:
-        """One order that this version cannot read must not hold up the others."""
-        reason = f"its spec cannot be read, another version wrote it: {why}"
-        queued = run.phase == Phase.QUEUED
-        if queued or run.reason != reason:
-            phase = Phase.FAILED.value if queued else run.phase
-            self._mlflow.set_tags(run.run_id, {records.PHASE: phase, records.REASON: reason})
-        if queued:
-            self._mlflow.update_run(run.run_id, RUN_STATUS[Phase.FAILED], int(now * 1000))
-
-    def _observe(self, jobs: Sequence[Job], ray_jobs: Mapping[str, RayJob], now: float) -> Snapshot:
-        hashes = {job.run.tags[records.CODE_SHA256] for job in jobs if job.phase is Phase.QUEUED}
+    def _observe(
+        self, jobs: Sequence[JobRecord], unread: Sequence[Run], ray_jobs: Mapping[str, RayJob], now: float
+    ) -> Snapshot:
+        hashes = {job.code_sha256 for job in jobs if job.phase is Phase.QUEUED}
         # Ray takes longer to tell its nodes and services than all the rest together.
         capacity = Capacity(nodes=())
         if any(job.phase in (Phase.QUEUED, Phase.STARTING) for job in jobs):
-            capacity = self._ray.capacity(self._settings.growth, self._ray.applications())
-        there = frozenset(sha for sha in hashes if self._ray.has_package(package_name(sha)))
-        running = [job.run for job in jobs if job.phase in (Phase.RUNNING, Phase.HUNG)]
+            capacity = self._ray.capacity(self._settings.growth, self._applications())
+        self._barred_until = {run_id: end for run_id, end in self._barred_until.items() if now < end}
+        running = [job for job in jobs if job.phase in (Phase.RUNNING, Phase.HUNG)]
         return Snapshot(
             jobs=jobs,
+            unread=unread,
             ray_jobs=ray_jobs,
             capacity=capacity,
-            code_there=there,
-            progress=self._observe_progress(running, now),
+            code_there=frozenset(sha for sha in hashes if self._ray.has_package(package_name(sha))),
+            progress=self._watcher.look(running, now),
+            barred=frozenset(self._barred_until),
         )
 
-    def _observe_progress(self, runs: Sequence[Run], now: float) -> Mapping[str, Progress]:
-        self._watches = {
-            run.run_id: look_again(self._watches.get(run.run_id), run.attempt, run.steps, now) for run in runs
-        }
-        progress = {}
-        for run in runs:
-            watch = self._watches[run.run_id]
-            silent = run.phase == Phase.RUNNING and watch.silent_s > FLOOR_S
-            progress[run.run_id] = Progress(watch=watch, pace=self._pace(run, watch) if silent else None)
-        # Read again, and stored again, when a job is silent once more.
-        silent_now = {run_id for run_id, each in self._watches.items() if each.silent_s > FLOOR_S}
-        self._paces = {key: pace for key, pace in self._paces.items() if key in silent_now}
-        self._stacks = {key: stacks for key, stacks in self._stacks.items() if key in silent_now}
-        return progress
-
-    def _pace(self, run: Run, watch: Watch) -> Pace | None:
-        """Read once a silence, off the loop: a long job has a million points. None until it is read."""
-        reading = self._paces.get(run.run_id)
-        if reading is None:
-            self._paces[run.run_id] = self._lookers.submit(self._read_pace, run, watch)
-        if reading is None or not reading.done():
-            return None
-        if isinstance(reading.exception(), JourneymanError):
-            del self._paces[run.run_id]
-            return None
-        return reading.result()
-
-    def _read_pace(self, run: Run, watch: Watch) -> Pace | None:
-        started_ms = run.milliseconds(records.WORKERS_STARTED_MS) or 0
-        points = [
-            (int(point.get("step", 0)), int(point["timestamp"]) / 1000)
-            for metric in leading_metrics(watch.steps, _METRICS_READ)
-            for point in self._mlflow.metric_history(run.run_id, metric)
-        ]
-        return pace_of(points, started_ms / 1000)
+    def _applications(self) -> tuple[Application, ...]:
+        """For the reasons of jobs that wait: where Serve is in trouble, jobs start all the same."""
+        try:
+            return self._ray.applications()
+        except DeniedError:
+            raise
+        except RefusedError:
+            return ()
 
     # -- act -----------------------------------------------------------------------------------------
+
+    def _carry_out(self, action: Action, now: float) -> Exception | None:
+        """One action; what went wrong with it is told in its job's reason, or else returned."""
+        run = action.run if isinstance(action, CancelUnread) else action.job.run
+        try:
+            try:
+                self._act(action, now)
+            except DeniedError:
+                # Nothing can be written down about this job either.
+                raise
+            except (RefusedError, NotFoundError) as error:
+                self._tell_refusal(action, error, now)
+        except (UnreachableError, ReplacedError):
+            raise
+        except Exception as error:  # noqa: BLE001
+            # Whatever is wrong with one job must not hold up the others; the turn fails when they are done.
+            self._barred_until[run.run_id] = now + BARRED_S
+            refused = isinstance(error, RefusedError | NotFoundError) and not isinstance(error, DeniedError)
+            return None if refused else error
+        return None
+
+    def _tell_refusal(self, action: Action, error: JourneymanError, now: float) -> None:
+        match action:
+            case CancelUnread():
+                # Its record is not written to; it is asked for again in the next turn.
+                pass
+            case Start() | Upload():
+                job = action.job
+                refusal = one_more(job.refusal, job.due_attempt, error.message, int(now * 1000))
+                reason = shortened(refusal_reason(refusal), MAX_REASON_CHARACTERS)
+                self._set_tags(job.run, {records.REFUSAL: refusal.to_json(), records.REASON: reason})
+            case _:
+                self._record(action.job, action.job.phase, f"{action.reason} ({error.message})", now)
 
     def _act(self, action: Action, now: float) -> None:
         match action:
             case Mark():
                 self._record(action.job, action.phase, action.reason, now)
             case Upload():
-                self._upload(action.job, action.reason, now)
+                self._upload(action, now)
             case Start():
                 self._start(action, now)
             case Suspect():
-                self._suspect(action.job, action.reason, now)
+                if told := self._watcher.stored_stacks(action.job, now):
+                    # The stacks first: a mark that names them is never without them.
+                    self._record(action.job, Phase.HUNG, f"{action.reason}; {told}", now)
             case Stop():
-                self._record(action.job, Phase.CANCELLING, action.reason, now)
-                with contextlib.suppress(NotFoundError):
-                    self._ray.stop(action.job.submission_id)
+                if action.job.phase is not Phase.CANCELLING:
+                    self._record(action.job, Phase.CANCELLING, action.reason, now)
+                self._stop(action.job.submission_id)
+            case CancelUnread():
+                for submission_id in action.living:
+                    self._stop(submission_id)
+                if not action.living:
+                    self._check_lease()
+                    self._mlflow.update_run(action.run.run_id, RUN_STATUS[Phase.CANCELLED], int(now * 1000))
             case _:
                 assert_never(action)
 
-    def _upload(self, job: Job, reason: str, now: float) -> None:
-        sha = job.run.tags[records.CODE_SHA256]
-        upload = self._uploads.get(sha)
-        if upload is not None and upload.done():
-            del self._uploads[sha]
-            if error := upload.exception():
-                if not isinstance(error, JourneymanError):
-                    raise error
+    def _upload(self, action: Upload, now: float) -> None:
+        """Raises RefusedError or NotFoundError where the code was not to be had, or not to be taken."""
+        job, reason = action.job, action.reason
+        upload = self._uploads.get(job.code_sha256)
+        if upload is None:
+            self._check_lease()
+            self._uploads[job.code_sha256] = self._uploaders.submit(self._carry, job)
+        elif upload.done():
+            del self._uploads[job.code_sha256]
+            error = upload.exception()
+            if isinstance(error, UnreachableError):
                 reason = f"its code could not be taken to the cluster, tries again: {error.message}"
-        if sha not in self._uploads:
-            self._uploads[sha] = self._uploaders.submit(self._carry, job.run)
+            elif error is not None:
+                raise error
         self._record(job, Phase.QUEUED, reason, now)
 
-    def _carry(self, run: Run) -> None:
-        content = self._mlflow.download(run, records.CODE_ARTIFACT)
-        self._ray.upload_package(package_name(run.tags[records.CODE_SHA256]), content)
-
-    def _suspect(self, job: Job, reason: str, now: float) -> None:
-        """The stacks first, the phase when they are there: a mark that names them is never without them."""
-        run = job.run
-        storing = self._stacks.get(run.run_id)
-        if storing is None:
-            self._stacks[run.run_id] = self._lookers.submit(self._store_stacks, run, now)
-        elif storing.done():
-            error = storing.exception()
-            if error is not None and not isinstance(error, JourneymanError):
-                raise error
-            told = f"no stacks: {error.message}" if error else f"stacks under {storing.result()}"
-            self._record(job, Phase.HUNG, f"{reason}; {told}", now)
-
-    def _store_stacks(self, run: Run, now: float) -> str:
-        path = (
-            f"{records.STACKS_ARTIFACT}/{run.attempt}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}.txt"
-        )
-        stacks = read_stacks(self._ray, read_places(self._mlflow, run, run.attempt))
-        self._mlflow.upload(run, path, stacks_text(stacks).encode())
-        return path
+    def _carry(self, job: JobRecord) -> None:
+        content = self._mlflow.download(job.run, records.CODE_ARTIFACT)
+        self._ray.upload_package(package_name(job.code_sha256), content)
 
     def _start(self, start: Start, now: float) -> None:
-        run = start.job.run
-        if not self._mlflow.claim(run.run_id, f"{records.CLAIM_PARAM}.{start.attempt}", self._claimant):
+        """Raises RefusedError where Ray does not take it: its attempt stays claimed and starting."""
+        job, run, attempt = start.job, start.job.run, start.job.due_attempt
+        claim, claimant = f"{records.CLAIM_PARAM}.{attempt}", self._claimant
+        self._check_lease()
+        if not self._mlflow.claim(run.run_id, claim, claimant):
             # Claimed by a control before this one, which died or was replaced: the attempt is taken over
             # under that claim, for the driver checks it against what is stored.
-            claimant = self._mlflow.run(run.run_id).params[f"{records.CLAIM_PARAM}.{start.attempt}"]
-        else:
-            claimant = self._claimant
-        started = {records.ATTEMPT: str(start.attempt), records.WORKERS_STARTED_MS: ""}
-        self._mlflow.set_tags(run.run_id, started)
-        self._record(start.job, Phase.STARTING, start.reason, now)
-        environment = runtime_env(start.job, start.attempt, claimant, self._settings)
+            claimant = self._mlflow.run(run.run_id).params[claim]
+        begun = {records.ATTEMPT: str(attempt), records.WORKERS_STARTED_MS: ""}
+        self._record(job, Phase.STARTING, start.reason, now, begun if attempt != job.attempt else {})
+        environment = runtime_env(job, attempt, claimant, self._settings)
         if self._package is not None:
+            self._check_lease()
             self._ray.keep_package(self._package)
             environment["py_modules"] = [package_uri(self._package.package)]
-        try:
-            self._ray.submit(
-                f"{run.run_id}-{start.attempt}",
-                ENTRYPOINT,
-                environment,
-                {"journeyman_job": run.name},
-            )
-        except RefusedError as error:
-            # The attempt stays claimed and starting: the next turn submits it again, or finds it submitted.
-            self._mlflow.set_tags(run.run_id, {records.REASON: f"Ray does not take it yet: {error.message}"})
+        self._check_lease()
+        self._ray.submit(f"{run.run_id}-{attempt}", ENTRYPOINT, environment, {"journeyman_job": run.name})
+
+    def _stop(self, submission_id: str) -> None:
+        """One that Ray does not know has ended."""
+        self._check_lease()
+        with contextlib.suppress(NotFoundError):
+            self._ray.stop(submission_id)
+
+    def _check_lease(self) -> None:
+        if not self._may_act():
+            raise ReplacedError
 
     # -- record --------------------------------------------------------------------------------------
 
-    def _record(self, job: Job, phase: Phase, reason: str, now: float) -> None:
-        run = job.run
-        ended = phase in ENDED
-        if phase is job.phase and reason == run.reason and not ended:
-            return
+    def _record(
+        self, job: JobRecord, phase: Phase, reason: str, now: float, tags: Mapping[str, str] | None = None
+    ) -> None:
+        """The phase is written where it changes alone: meanwhile another control may have written a newer."""
+        run, ended, reason = job.run, phase in ENDED, shortened(reason, MAX_REASON_CHARACTERS)
         if phase is not job.phase and not may_follow(job.phase, phase):
-            raise RefusedError(f"job {run.run_id}: {phase} cannot follow {job.phase}")
-        tags = {records.PHASE: phase.value, records.REASON: reason[: records.MAX_TAG_CHARACTERS]}
-        if ended:
-            current = self._mlflow.run(run.run_id)
-            tags[records.NOTE] = job_note(current, job.spec, phase, reason, now, self._settings.serve_url)
-        self._mlflow.set_tags(run.run_id, tags)
+            raise RefusedError(f"{phase} cannot follow {job.phase}")
+        changed = dict(tags or {})
+        if reason != run.reason:
+            changed[records.REASON] = reason
+        if phase is not job.phase:
+            changed[records.PHASE] = phase.value
+            if ended:
+                current = self._mlflow.run(run.run_id)
+                changed[records.NOTE] = job_note(
+                    current, job.spec, phase, reason, now, self._settings.serve_url
+                )
+        if changed:
+            self._set_tags(run, changed)
         if RUN_STATUS[phase] != run.status:
+            self._check_lease()
             self._mlflow.update_run(run.run_id, RUN_STATUS[phase], int(now * 1000) if ended else None)
 
+    def _set_tags(self, run: Run, tags: Mapping[str, str]) -> None:
+        self._check_lease()
+        self._mlflow.set_tags(run.run_id, tags)
 
-def runtime_env(job: Job, attempt: int, claimant: str, settings: Settings) -> dict[str, Any]:
+
+def runtime_env(job: JobRecord, attempt: int, claimant: str, settings: Settings) -> dict[str, Any]:
     """Ray's runtime environment of one attempt. Secrets are not in it: Ray's REST answers show it."""
     run, spec = job.run, job.spec
     environment = {
@@ -313,7 +324,7 @@ def runtime_env(job: Job, attempt: int, claimant: str, settings: Settings) -> di
     if not settings.attached:
         environment["JOURNEYMAN_HOME"] = str(settings.home)
     runtime: dict[str, Any] = {
-        "working_dir": package_uri(package_name(run.tags[records.CODE_SHA256])),
+        "working_dir": package_uri(package_name(job.code_sha256)),
         "env_vars": environment | spec.env,
     }
     if spec.requirements:

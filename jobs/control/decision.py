@@ -1,8 +1,4 @@
-"""What is to be done about the jobs there are, decided from what control has seen. Pure.
-
-Every action may be repeated: an attempt is claimed with a write-once param and its Ray submission id is
-refused the second time, so a control that died in between is followed by one that finishes.
-"""
+"""What is to be done about the jobs there are, decided from what control has seen. Pure."""
 
 from __future__ import annotations
 
@@ -12,125 +8,75 @@ from typing import assert_never
 
 from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_state import RayJob
-from journeyman.jobs.admission import Candidate, Verdict, admit
-from journeyman.jobs.control.attempts import another_attempt, driverless
-from journeyman.jobs.control.hang import FLOOR_S, Pace, Watch, hang_reason
-from journeyman.jobs.outcome import Cause, Outcome
+from journeyman.jobs.admission import Verdict, admit
+from journeyman.jobs.control.actions import Action, CancelUnread, Mark, Start, Upload
+from journeyman.jobs.control.follow import Progress, candidate, follow
+from journeyman.jobs.control.refusals import is_due, is_given_up, refusal_reason
 from journeyman.jobs.phases import Phase
-from journeyman.jobs.spec import TrainSpec, gang
+from journeyman.jobs.records import JobRecord
+from journeyman.jobs.spec import gang
 from journeyman.tracking import records
 from journeyman.tracking.records import Run
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A job that has not ended, as its run tells it."""
-
-    run: Run
-    spec: TrainSpec
-
-    @property
-    def phase(self) -> Phase:
-        return Phase(self.run.phase)
-
-    @property
-    def submission_id(self) -> str:
-        return f"{self.run.run_id}-{self.run.attempt}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """What is known of the steps of a job that runs."""
-
-    watch: Watch
-    pace: Pace | None
-    """None too where it is not read: of a job that steps nobody asks it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """What control knows at one moment."""
 
-    jobs: Sequence[Job]
-    """Oldest first."""
+    jobs: Sequence[JobRecord]
+    """Those that have not ended, oldest first."""
+    unread: Sequence[Run] = ()
+    """Jobs whose records cannot be read: they are set aside, what runs of them goes on."""
     ray_jobs: Mapping[str, RayJob]
     capacity: Capacity
     code_there: frozenset[str]
     """Hashes of the code that the cluster holds."""
     progress: Mapping[str, Progress]
     """By run, of the jobs that run or hang."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
-    """Bring a job's code to the cluster, off the loop."""
-
-    job: Job
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """Claim an attempt and submit its driver."""
-
-    job: Job
-    attempt: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """Have Ray stop a job's driver."""
-
-    job: Job
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """Record a phase with its reason."""
-
-    job: Job
-    phase: Phase
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suspect:
-    """Store the stacks of a job that hangs, off the loop, and record that it does."""
-
-    job: Job
-    reason: str
-
-
-Action = Upload | Start | Stop | Mark | Suspect
+    barred: frozenset[str] = frozenset()
+    """Runs that control was not allowed to write to a moment ago."""
 
 
 def decide(snapshot: Snapshot, now: float) -> list[Action]:
     """What is to be done now, oldest job first."""
     actions: list[Action] = []
-    queue: list[Job] = []
+    queue: list[JobRecord] = []
     first = _first_of_key(snapshot.jobs)
     for job in snapshot.jobs:
         match job.phase:
-            case Phase.QUEUED if job.run.milliseconds(records.CANCEL_MS):
+            case Phase.QUEUED if job.cancel_ms is not None:
                 actions.append(Mark(job=job, phase=Phase.CANCELLED, reason="cancelled before it started"))
             case Phase.QUEUED if (twin := first[_key(job)]) is not job:
                 reason = f"was submitted twice: it is job {twin.run.run_id[:8]}"
                 actions.append(Mark(job=job, phase=Phase.CANCELLED, reason=reason))
+            case Phase.QUEUED if job.run.run_id in snapshot.barred:
+                pass
+            case Phase.QUEUED if job.refusal is not None and not is_due(job.refusal, now):
+                phase = Phase.FAILED if is_given_up(job.refusal) else job.phase
+                actions.append(Mark(job=job, phase=phase, reason=refusal_reason(job.refusal)))
             case Phase.QUEUED:
                 queue.append(job)
             case Phase.STARTING | Phase.RUNNING | Phase.HUNG | Phase.CANCELLING:
-                actions += _follow(job, snapshot, now)
-            case _:
+                ray_job = snapshot.ray_jobs.get(job.submission_id)
+                progress = snapshot.progress.get(job.run.run_id)
+                actions += follow(job, ray_job, progress, snapshot.capacity, now)
+            case Phase.FINISHED | Phase.FAILED | Phase.CANCELLED:
                 # It ended, and control died before MLflow's own status said so.
                 actions.append(Mark(job=job, phase=job.phase, reason=job.run.reason))
-    # What a starting job has not taken yet is not free, whatever the nodes say.
+            case _:
+                assert_never(job.phase)
+    actions += _admit(queue, snapshot, now)
+    actions += [_cancel_unread(run, snapshot) for run in snapshot.unread if records.CANCEL_MS in run.tags]
+    return actions
+
+
+def _admit(queue: Sequence[JobRecord], snapshot: Snapshot, now: float) -> list[Action]:
+    actions: list[Action] = []
     capacity = snapshot.capacity
     for job in snapshot.jobs:
-        if job.phase is Phase.STARTING:
+        if _is_about_to_take(job, snapshot, now):
             capacity = capacity.after(gang(job.spec))
-    for job, admission in zip(queue, admit([_candidate(job) for job in queue], capacity), strict=True):
+    for job, admission in zip(queue, admit([candidate(job) for job in queue], capacity), strict=True):
         match admission.verdict:
             case Verdict.NEVER:
                 # It fitted when it was submitted: a node is gone, and may come back.
@@ -138,108 +84,43 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
                 actions.append(Mark(job=job, phase=Phase.QUEUED, reason=reason))
             case Verdict.WAIT:
                 actions.append(Mark(job=job, phase=Phase.QUEUED, reason=admission.reason))
-            case Verdict.START if job.run.tags[records.CODE_SHA256] not in snapshot.code_there:
+            case Verdict.START if job.code_sha256 not in snapshot.code_there:
                 actions.append(Upload(job=job, reason="takes its code to the cluster"))
             case Verdict.START:
-                actions.append(Start(job=job, attempt=job.run.attempt + 1, reason=admission.reason))
+                actions.append(Start(job=job, reason=admission.reason))
             case _:
                 assert_never(admission.verdict)
     return actions
 
 
-def _key(job: Job) -> str:
+def _is_about_to_take(job: JobRecord, snapshot: Snapshot, now: float) -> bool:
+    """What a starting job has not taken yet is not free, whatever the nodes say; one that is refused takes
+    nothing."""
+    if job.phase is not Phase.STARTING:
+        return False
+    return job.submission_id in snapshot.ray_jobs or is_due(job.refusal, now)
+
+
+def _cancel_unread(run: Run, snapshot: Snapshot) -> CancelUnread:
+    living = [
+        submission_id
+        for submission_id, ray_job in snapshot.ray_jobs.items()
+        if submission_id.startswith(f"{run.run_id}-") and not ray_job.ended
+    ]
+    return CancelUnread(run=run, living=living)
+
+
+def _key(job: JobRecord) -> str:
     return job.run.tags.get(records.SUBMISSION_KEY, job.run.run_id)
 
 
-def _first_of_key(jobs: Sequence[Job]) -> dict[str, Job]:
+def _first_of_key(jobs: Sequence[JobRecord]) -> dict[str, JobRecord]:
     """The job that counts of each submission key: one that has begun, else the oldest.
 
     Two tries at the same submission at once may both leave a run: MLflow has nothing that is unique to hold
     them apart, and control, of which there is one, has.
     """
-    first: dict[str, Job] = {}
-    for job in sorted(jobs, key=lambda job: job.run.attempt == 0):
+    first: dict[str, JobRecord] = {}
+    for job in sorted(jobs, key=lambda job: job.attempt == 0):
         first.setdefault(_key(job), job)
     return first
-
-
-def only_tells(action: Action) -> bool:
-    """Whether an action changes nothing but the reason that people read."""
-    return isinstance(action, Mark) and action.phase is action.job.phase
-
-
-def _candidate(job: Job) -> Candidate:
-    return Candidate(run_id=job.run.run_id, name=job.spec.name, gang=gang(job.spec))
-
-
-def _follow(job: Job, snapshot: Snapshot, now: float) -> list[Action]:
-    """A job whose attempt is claimed."""
-    run, ray_job = job.run, snapshot.ray_jobs.get(job.submission_id)
-    if ray_job is None:
-        if run.milliseconds(records.CANCEL_MS):
-            return [Mark(job=job, phase=Phase.CANCELLED, reason="cancelled")]
-        if job.phase is Phase.STARTING and f"{records.OUTCOME}.{run.attempt}" not in run.tags:
-            return [Start(job=job, attempt=run.attempt, reason=run.reason)]
-    elif not ray_job.ended:
-        return _follow_living(job, snapshot, now)
-    return [_judge(job, ray_job)]
-
-
-def _follow_living(job: Job, snapshot: Snapshot, now: float) -> list[Action]:
-    run = job.run
-    if job.phase is Phase.CANCELLING:
-        return []
-    if run.milliseconds(records.CANCEL_MS):
-        return [Stop(job=job, reason="stops: cancel was asked for")]
-    started_ms = run.milliseconds(records.WORKERS_STARTED_MS)
-    limit_s = job.spec.max_duration
-    if limit_s is not None and started_ms is not None and now - started_ms / 1000 > limit_s:
-        return [Stop(job=job, reason=f"stops: it ran for its max_duration of {limit_s:g} s")]
-    if job.phase is Phase.STARTING and started_ms is not None:
-        return [Mark(job=job, phase=Phase.RUNNING, reason=f"runs on {job.spec.in_workers}")]
-    if job.phase is Phase.STARTING:
-        # Ray learns late that a node is gone: what it said was free when the attempt began may not be there.
-        [admission] = admit([_candidate(job)], snapshot.capacity)
-        if admission.verdict is Verdict.NEVER:
-            return [Mark(job=job, phase=Phase.STARTING, reason=f"waits for nodes: {admission.reason}")]
-    progress = snapshot.progress.get(job.run.run_id)
-    if progress is None:
-        return []
-    watch = progress.watch
-    if job.phase is Phase.HUNG and watch.stepped and watch.silent_s < FLOOR_S:
-        reason = f"runs on {job.spec.in_workers}, and steps again"
-        return [Mark(job=job, phase=Phase.RUNNING, reason=reason)]
-    if job.phase is Phase.RUNNING and not _publishes(run):
-        hangs = hang_reason(watch.silent_s, progress.pace)
-        return [Suspect(job=job, reason=hangs)] if hangs else []
-    return []
-
-
-def _publishes(run: Run) -> bool:
-    """Whether the ranks are past training: while a model is exported no step is due."""
-    return f"{records.CLAIM_PARAM}.{run.attempt}.publication" in run.params
-
-
-def _judge(job: Job, ray_job: RayJob | None) -> Action:
-    """An attempt that is over: the job's true end, or another attempt."""
-    run = job.run
-    written = run.tags.get(f"{records.OUTCOME}.{run.attempt}")
-    if written is not None:
-        outcome = Outcome.from_json(written)
-    else:
-        outcome = driverless(
-            ray_job.message if ray_job else "the cluster it ran on is gone", job.spec.requirements
-        )
-    if outcome.cause is Cause.FINISHED:
-        version = run.tags.get(records.MODEL_VERSION)
-        reason = f"published {version}" if version else "training is done"
-        return Mark(job=job, phase=Phase.FINISHED, reason=reason)
-    if job.phase is Phase.CANCELLING or run.milliseconds(records.CANCEL_MS):
-        if run.milliseconds(records.CANCEL_MS):
-            return Mark(job=job, phase=Phase.CANCELLED, reason="cancelled while it ran")
-        return Mark(job=job, phase=Phase.FAILED, reason=run.reason)
-    where = f"rank {outcome.rank}: " if outcome.rank is not None else ""
-    if another_attempt(outcome, run.attempt):
-        reason = f"resumes from its last checkpoint (attempt {run.attempt} died: {where}{outcome.message})"
-        return Mark(job=job, phase=Phase.QUEUED, reason=reason)
-    return Mark(job=job, phase=Phase.FAILED, reason=f"{where}{outcome.message}")

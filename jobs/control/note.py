@@ -15,6 +15,7 @@ def job_note(run: Run, spec: TrainSpec, phase: Phase, reason: str, now: float, s
     code = f" at commit `{commit}`" + (" with changes" if run.tags.get(records.GIT_DIRTY) == "true" else "")
     minutes, seconds = divmod(int(now - run.start_ms / 1000), 60)
     attempts = "" if run.attempt <= 1 else f", {run.attempt} attempts"
+    told = next(iter(reason.splitlines()), "nothing tells why")
     metrics = {k: v for k, v in run.metrics.items() if not k.startswith("system/")}
     shown = ", ".join(f"{key} {value:.4g}" for key, value in list(metrics.items())[:4])
     if version := run.tags.get(records.MODEL_VERSION):
@@ -29,7 +30,7 @@ def job_note(run: Run, spec: TrainSpec, phase: Phase, reason: str, now: float, s
         on = "Run it again: `journeyman submit` with `spec.yaml` and the code under the artifacts."
     lines = (
         f"**{spec.name}** ran `{what}` on {spec.in_workers}{code if commit else ''}.",
-        f"It **{phase.value}** after {minutes} min {seconds} s{attempts}: {reason.splitlines()[0]}.",
+        f"It **{phase.value}** after {minutes} min {seconds} s{attempts}: {told}.",
         f"Newest metrics: {shown}." if shown else "It logged no metrics.",
         on,
         f"Logs: `journeyman logs {run.run_id[:8]}`, or the artifacts under `logs`.",

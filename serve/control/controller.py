@@ -84,8 +84,10 @@ class ServiceController:
         settings: Settings,
         package: Archive | None,
         background: Callable[[int, str], Executor] = ThreadPoolExecutor,
+        may_act: Callable[[], bool] = lambda: True,
     ) -> None:
         self._mlflow = mlflow
+        self._may_act = may_act
         self._package = package
         self._ray = ray
         self._settings = settings

@@ -47,8 +47,14 @@ def main() -> None:
     mlflow, ray = Mlflow(settings.mlflow_url, os.environ), Ray(settings.ray_url, settings.ray_token)
     package = own_archive() if settings.attached else None
     lease = Lease(mlflow, settings.cluster, claimant, clock)
-    jobs = Duty(lease, mlflow, lambda: JobController(mlflow, ray, settings, claimant.name, package))
-    services = Duty(lease, mlflow, lambda: ServiceController(mlflow, ray, settings, package))
+
+    def job_controller(may_act: Callable[[], bool]) -> Controller:
+        return JobController(mlflow, ray, settings, claimant.name, package, may_act=may_act)
+
+    def service_controller(may_act: Callable[[], bool]) -> Controller:
+        return ServiceController(mlflow, ray, settings, package, may_act=may_act)
+
+    jobs, services = Duty(lease, mlflow, job_controller), Duty(lease, mlflow, service_controller)
 
     def lease_turn() -> float:
         lease.turn()
@@ -93,10 +99,13 @@ class Controller(Protocol):
 class Duty:
     """What one controller does while this control holds the lease; made anew for each term.
 
-    Between two terms another control may have acted: what a controller sent then is not what there is.
+    Between two terms another control may have acted: what a controller sent then is not what there is. `make`
+    is given what tells, without asking anybody, whether the term still lasts.
     """
 
-    def __init__(self, lease: Tenant, mlflow: MlflowApi, make: Callable[[], Controller]) -> None:
+    def __init__(
+        self, lease: Tenant, mlflow: MlflowApi, make: Callable[[Callable[[], bool]], Controller]
+    ) -> None:
         self._lease = lease
         self._mlflow = mlflow
         self._make = make
@@ -108,7 +117,8 @@ class Duty:
         term = self._lease.term()
         if term != self._term:
             self.close()
-            self._term, self._controller = term, None if term is None else self._make()
+            self._term = term
+            self._controller = None if term is None else self._make(lambda: self._lease.term() == term)
         if self._controller is None:
             return None
         # By MLflow's clock, by which all that is recorded goes: this machine's may be another.

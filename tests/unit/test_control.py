@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from journeyman.control import Duty, Heartbeat
@@ -36,8 +37,10 @@ class NotedController:
 
 def test_controller_acts_in_a_term_alone_and_never_in_two() -> None:
     lease, notes, made = ToldLease(), list[str](), list[NotedController]()
+    asked = list[Callable[[], bool]]()
 
-    def make() -> NotedController:
+    def make(may_act: Callable[[], bool]) -> NotedController:
+        asked.append(may_act)
         made.append(NotedController(len(made) + 1, notes))
         return made[-1]
 
@@ -51,6 +54,10 @@ def test_controller_acts_in_a_term_alone_and_never_in_two() -> None:
         *("1 steps", "1 steps", "1 closes"),
         *("2 steps", "2 closes", "3 steps", "3 closes", "4 steps"),
     ]
+    # Each may act in its own term alone, amid a turn too.
+    assert [may_act() for may_act in asked] == [False, False, False, True]
+    lease.held = None
+    assert [may_act() for may_act in asked] == [False] * 4
 
 
 def test_heartbeat_is_as_old_as_the_oldest_turn_and_waits_for_every_loop(tmp_path: Path) -> None:

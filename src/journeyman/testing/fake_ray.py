@@ -302,6 +302,11 @@ class FakeRay:
         with self._cluster.lock:
             self._cluster.refusals.append((path, about))
 
+    def refuse_nothing(self) -> None:
+        """What was refused is taken from now on."""
+        with self._cluster.lock:
+            self._cluster.refusals.clear()
+
     def _check_refusals(self, path: str, about: str) -> None:
         if any(path == refused and about.startswith(begins) for refused, begins in self._cluster.refusals):
             _refuse(path, f"{about} cannot be taken.", 400)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,24 +13,16 @@ import pytest
 from journeyman.cluster.capacity import Capacity, Node
 from journeyman.cluster.ray_state import RayJob
 from journeyman.cluster.settings import Settings
+from journeyman.jobs.control.actions import Action, CancelUnread, Mark, Start, Stop, Suspect, Upload
 from journeyman.jobs.control.attempts import MAX_ATTEMPTS
 from journeyman.jobs.control.controller import JobController
-from journeyman.jobs.control.decision import (
-    Action,
-    Job,
-    Mark,
-    Progress,
-    Snapshot,
-    Start,
-    Stop,
-    Suspect,
-    Upload,
-    decide,
-)
+from journeyman.jobs.control.decision import Snapshot, decide
+from journeyman.jobs.control.follow import Progress
 from journeyman.jobs.control.hang import Pace, Watch
 from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.phases import ENDED, FOLLOWING, RUN_STATUS, Phase
 from journeyman.jobs.place import Place, place_path
+from journeyman.jobs.records import JobRecord, Refusal, read_job
 from journeyman.jobs.spec import TrainSpec
 from journeyman.testing import FakeMlflow, FakeRay
 from journeyman.tracking import records
@@ -39,8 +32,13 @@ NOW = 1000.0
 SPEC = TrainSpec(name="digits", entrypoint="train:loop", workers=2, max_duration="60s")  # type: ignore[arg-type]
 
 
-def job(phase: Phase, run_id: str = "a" * 32, **tags: str) -> Job:
-    own = {records.PHASE: phase.value, records.REASON: "before", records.CODE_SHA256: "c0de"}
+def job(phase: Phase, run_id: str = "a" * 32, **tags: str) -> JobRecord:
+    own = {
+        records.SPEC: SPEC.model_dump_json(),
+        records.PHASE: phase.value,
+        records.REASON: "before",
+        records.CODE_SHA256: "c0de",
+    }
     names = {key: getattr(records, key) for key in tags}
     run = Run(
         run_id=run_id,
@@ -55,13 +53,12 @@ def job(phase: Phase, run_id: str = "a" * 32, **tags: str) -> Job:
         metrics={},
         steps={},
     )
-    return Job(run=run, spec=SPEC)
+    return read_job(run)
 
 
-def with_outcome(job_: Job, outcome: Outcome) -> Job:
-    tags = dict(job_.run.tags) | {f"{records.OUTCOME}.{job_.run.attempt}": outcome.to_json()}
-    fields = {name: getattr(job_.run, name) for name in Run.__slots__}
-    return Job(run=Run(**fields | {"tags": tags}), spec=job_.spec)
+def with_outcome(job_: JobRecord, outcome: Outcome) -> JobRecord:
+    tags = {**job_.run.tags, f"{records.OUTCOME}.{job_.attempt}": outcome.to_json()}
+    return read_job(replace(job_.run, tags=tags))
 
 
 def ray_job(status: str, message: str = "") -> RayJob:
@@ -69,7 +66,7 @@ def ray_job(status: str, message: str = "") -> RayJob:
 
 
 def act(
-    jobs: list[Job],
+    jobs: list[JobRecord],
     ray_jobs: Mapping[str, RayJob] | None = None,
     free: float = 8,
     code: bool = True,
@@ -86,7 +83,7 @@ def act(
     return decide(snapshot, NOW)
 
 
-def following(job_: Job, ray: RayJob | None) -> Action:
+def following(job_: JobRecord, ray: RayJob | None) -> Action:
     [action] = act([job_], {ray.submission_id: ray} if ray else {})
     return action
 
@@ -95,7 +92,7 @@ def test_queued_job_brings_its_code_then_starts_its_first_attempt() -> None:
     assert isinstance(act([job(Phase.QUEUED)], code=False)[0], Upload)
     [start] = act([job(Phase.QUEUED)])
     assert isinstance(start, Start)
-    assert (start.attempt, start.reason) == (1, "starts: 2 × 1 CPU are free")
+    assert (start.job.due_attempt, start.reason) == (1, "starts: 2 × 1 CPU are free")
 
 
 def test_queued_job_without_room_waits_with_its_reason() -> None:
@@ -108,7 +105,7 @@ def test_job_whose_node_is_gone_waits_for_it_and_holds_nobody_up() -> None:
     """It fitted when it was submitted, and had an attempt that the death of the node ended."""
     resuming = job(Phase.QUEUED, ATTEMPT="1")
     spec = SPEC.model_copy(update={"workers": SPEC.workers.model_copy(update={"least": 1, "most": 1})})
-    small = Job(run=job(Phase.QUEUED, run_id="b" * 32).run, spec=spec)
+    small = job(Phase.QUEUED, run_id="b" * 32, SPEC=spec.model_dump_json())
     wait, start = act([resuming, small], free=1, total=1)
     assert isinstance(wait, Mark)
     assert wait.phase is Phase.QUEUED
@@ -152,7 +149,7 @@ def test_starting_job_keeps_its_place_until_its_workers_have_it() -> None:
 def test_claimed_attempt_that_never_reached_ray_is_submitted_again_and_not_counted_twice() -> None:
     action = following(job(Phase.STARTING, ATTEMPT="1"), None)
     assert isinstance(action, Start)
-    assert action.attempt == 1
+    assert action.job.due_attempt == 1
 
 
 def test_job_whose_workers_started_runs() -> None:
@@ -192,11 +189,126 @@ def test_cancelled_job_ends_cancelled_wherever_it_was(
 
 
 @pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.HUNG])
-def test_cancel_of_a_running_job_stops_it_once(phase: Phase) -> None:
+def test_running_job_is_told_to_stop_until_it_has_ended(phase: Phase) -> None:
     running = job(phase, ATTEMPT="1", CANCEL_MS="999000")
     assert isinstance(following(running, ray_job("RUNNING")), Stop)
     cancelling = job(Phase.CANCELLING, ATTEMPT="1", CANCEL_MS="999000")
-    assert act([cancelling], {f"{'a' * 32}-1": ray_job("RUNNING")}) == []
+    assert isinstance(following(cancelling, ray_job("RUNNING")), Stop)
+    over_its_limit = job(Phase.CANCELLING, ATTEMPT="1")
+    assert isinstance(following(over_its_limit, ray_job("RUNNING")), Stop)
+    for gone in (ray_job("STOPPED"), None):
+        ends = following(cancelling, gone)
+        assert isinstance(ends, Mark)
+        assert ends.phase is Phase.CANCELLED
+
+
+def refused(phase: Phase, tries: int, attempt: int = 1, **tags: str) -> JobRecord:
+    """Whose last try was at the moment 1000 s, which is now."""
+    told = Refusal(attempt=attempt, tries=tries, last_ms=1_000_000, message="no agent is there")
+    return job(phase, REFUSAL=told.to_json(), **tags)
+
+
+@pytest.mark.parametrize(("phase", "attempt"), [(Phase.QUEUED, "0"), (Phase.STARTING, "1")])
+def test_refused_start_is_tried_after_growing_pauses_and_then_fails(phase: Phase, attempt: str) -> None:
+    for tries, pause_s in ((1, 5), (2, 20), (3, 80), (4, 320)):
+        waiting = refused(phase, tries, ATTEMPT=attempt)
+        for elapsed_s, kind in ((pause_s - 1, Mark), (pause_s, Start)):
+            snapshot = Snapshot(
+                jobs=[waiting],
+                ray_jobs={},
+                capacity=Capacity(nodes=(Node(total={"CPU": 8}, free={"CPU": 8}),)),
+                code_there=frozenset({"c0de"}),
+                progress={},
+            )
+            [action] = decide(snapshot, NOW + elapsed_s)
+            assert isinstance(action, kind)
+            if isinstance(action, Mark):
+                assert action.phase is phase
+                assert action.reason == (
+                    f"could not be started, is tried again after {pause_s} s: no agent is there"
+                )
+    [end] = act([refused(phase, 5, ATTEMPT=attempt)])
+    assert isinstance(end, Mark)
+    assert (end.phase, end.reason) == (
+        Phase.FAILED,
+        "could not be started in 5 tries: no agent is there",
+    )
+
+
+@pytest.mark.parametrize("phase", [Phase.QUEUED, Phase.STARTING])
+def test_job_that_is_refused_takes_no_place_and_holds_nobody_up(phase: Phase) -> None:
+    other = job(Phase.QUEUED, run_id="b" * 32)
+    blocked = refused(phase, 1, ATTEMPT="0" if phase is Phase.QUEUED else "1")
+    mark, start = act([blocked, other], free=2, total=2)
+    assert isinstance(mark, Mark)
+    assert isinstance(start, Start)
+    assert start.job is other
+
+
+def test_refusal_of_an_attempt_that_has_begun_is_forgotten() -> None:
+    """Ray had taken it after all, or took it later: the next attempt starts without a pause."""
+    starting = refused(Phase.STARTING, 4, ATTEMPT="1")
+    assert act([starting], {starting.submission_id: ray_job("RUNNING")}) == []
+    [start] = act([refused(Phase.QUEUED, 4, ATTEMPT="1")])
+    assert isinstance(start, Start)
+
+
+def test_job_whose_record_cannot_be_read_is_stopped_and_ended_once_it_is_cancelled() -> None:
+    run = job(Phase.RUNNING, ATTEMPT="2").run
+    unread = [replace(run, tags={**run.tags, records.SPEC: "{"})]
+    others = {f"{'b' * 32}-1": ray_job("RUNNING"), f"{run.run_id}-1": ray_job("FAILED")}
+
+    def decided(runs: list[Run], **ray_jobs: RayJob) -> list[Action]:
+        told = {f"{run.run_id}-{key[-1]}": each for key, each in ray_jobs.items()}
+        return decide(
+            Snapshot(
+                jobs=[],
+                unread=runs,
+                ray_jobs=others | told,
+                capacity=Capacity(nodes=()),
+                code_there=frozenset(),
+                progress={},
+            ),
+            NOW,
+        )
+
+    assert decided(unread, attempt_2=ray_job("RUNNING")) == []
+    # Whatever the request says: that there is one is enough.
+    asked = [replace(run, tags={**run.tags, records.SPEC: "{", records.CANCEL_MS: "now"})]
+    [stops] = decided(asked, attempt_2=ray_job("RUNNING"), attempt_3=ray_job("PENDING"))
+    assert isinstance(stops, CancelUnread)
+    assert stops.living == [f"{run.run_id}-2", f"{run.run_id}-3"]
+    [ends] = decided(asked, attempt_2=ray_job("STOPPED"))
+    assert isinstance(ends, CancelUnread)
+    assert ends.living == []
+
+
+@pytest.mark.parametrize(
+    ("ray", "phase", "reason"),
+    [
+        (ray_job("SUCCEEDED"), Phase.FINISHED, "training is done"),
+        (ray_job("FAILED", "exit code 1"), Phase.FAILED, "of its driver Ray says: exit code 1"),
+        (None, Phase.FAILED, "of its driver Ray says: the cluster it ran on is gone"),
+    ],
+)
+def test_outcome_that_cannot_be_read_ends_the_job_by_what_ray_says(
+    ray: RayJob | None, phase: Phase, reason: str
+) -> None:
+    """One that was cut: a driver that wrote it had not died, and so nothing is tried again."""
+    run = job(Phase.RUNNING, ATTEMPT="1").run
+    cut = read_job(replace(run, tags={**run.tags, f"{records.OUTCOME}.1": '{"cause": "user", "mess'}))
+    end = following(cut, ray)
+    assert isinstance(end, Mark)
+    assert end.phase is phase
+    assert end.reason.endswith(reason)
+    assert phase is Phase.FINISHED or "journeyman.outcome.1 cannot be read" in end.reason
+
+
+def test_attempt_that_failed_without_a_word_has_a_reason_all_the_same() -> None:
+    outcome = Outcome(cause=Cause.USER, message=" \n")
+    end = following(with_outcome(job(Phase.RUNNING, ATTEMPT="1"), outcome), ray_job("FAILED"))
+    assert isinstance(end, Mark)
+    assert (end.phase, end.reason) == (Phase.FAILED, "nothing tells why")
 
 
 def test_job_that_finished_before_the_cancel_reached_it_is_finished() -> None:
@@ -217,7 +329,7 @@ def test_driver_that_died_without_a_word_is_followed_by_another_attempt() -> Non
     )
     resumed = act([job(Phase.QUEUED, ATTEMPT="1")])[0]
     assert isinstance(resumed, Start)
-    assert resumed.attempt == 2
+    assert resumed.job.due_attempt == 2
 
 
 def test_ray_that_forgot_a_running_job_is_a_dead_cluster() -> None:
@@ -283,9 +395,8 @@ def test_silent_job_is_suspected_with_its_reason_and_a_hung_one_waits_for_a_step
 
 def test_job_that_publishes_does_not_hang() -> None:
     running = job(Phase.RUNNING, ATTEMPT="2")
-    fields = {name: getattr(running.run, name) for name in Run.__slots__}
     for params, count in (({"attempt.2.publication": "rank 0"}, 0), ({"attempt.1.publication": "rank 0"}, 1)):
-        publishing = Job(run=Run(**fields | {"params": params}), spec=SPEC)
+        publishing = read_job(replace(running.run, params=params))
         ray_jobs = {publishing.submission_id: ray_job("RUNNING")}
         assert len(act([publishing], ray_jobs, progress=silent(500))) == count
 

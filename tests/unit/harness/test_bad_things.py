@@ -58,11 +58,10 @@ def unreadable(kinds: Mapping[str, Mapping[str, str]], *fine: str) -> list[Param
     return [pytest.param(tags, id=kind, marks=[] if kind in fine else [mark]) for kind, tags in kinds.items()]
 
 
-SET_ASIDE = ("a spec that is no object", "a spec of another version", "no code")
 LISTED = ("a spec of another version", "a phase of another version", "a request to cancel that is no number")
 
 
-@pytest.mark.parametrize("tags", unreadable(UNREADABLE_JOBS, *SET_ASIDE))
+@pytest.mark.parametrize("tags", unreadable(UNREADABLE_JOBS, *UNREADABLE_JOBS))
 def test_job_that_cannot_be_read_holds_up_nobody_else(tags: Mapping[str, str]) -> None:
     world = World()
     job = world.submit("job")
@@ -70,6 +69,29 @@ def test_job_that_cannot_be_read_holds_up_nobody_else(tags: Mapping[str, str]) -
     others = bystanders(world)
     world.settle()
     assert wrong(world, others) == []
+
+
+@pytest.mark.parametrize("tags", UNREADABLE_JOBS.values(), ids=UNREADABLE_JOBS)
+def test_job_that_cannot_be_read_runs_on_as_it_is_until_it_is_cancelled(tags: Mapping[str, str]) -> None:
+    world = World()
+    world.slow.add("job")
+    job = world.submit("job")
+    # One whose number of attempts cannot be read may have any.
+    world.ray.submit(f"{job}-2", "python train.py", {}, {})
+    world.turn(6)
+    world.mlflow.set_tags(job, {key: value for key, value in tags.items() if key != records.CANCEL_MS})
+    before = world.run(job)
+    if records.CANCEL_MS not in tags:
+        world.turn(8)
+        assert world.run(job) == before
+        assert world.living(job) == [f"{job}-2", f"{job}-1"]
+    world.mlflow.set_tags(job, {records.CANCEL_MS: "now"})
+    asked = world.run(job)
+    others = bystanders(world)
+    world.settle()
+    assert wrong(world, others) == []
+    assert world.living(job) == []
+    assert (world.run(job).status, world.run(job).tags) == ("KILLED", asked.tags)
 
 
 @pytest.mark.parametrize("tags", unreadable(UNREADABLE_SERVICES, "a spec that is no JSON"))
@@ -87,7 +109,6 @@ def test_service_that_cannot_be_read_holds_up_nobody_else(tags: Mapping[str, str
     assert world.told("letters") == before
 
 
-@bug(1, "an outcome in Chinese is cut by MLflow in the middle of its JSON")
 def test_job_that_fails_in_any_language_ends_and_holds_up_nobody_else() -> None:
     world = World()
     world.behaviour["job"] = lambda world, run_id, attempt: Outcome(
@@ -125,18 +146,50 @@ def test_order_for_a_service_that_does_not_fit_is_refused() -> None:
 # -- refusals that stay --------------------------------------------------------------------------------
 
 
-@bug(3, "a job that Ray does not take is sent for ever, and counts as taken what it asks for")
 def test_job_that_ray_never_takes_fails_and_holds_up_nobody_else() -> None:
     world = World()
     job = world.submit("job", workers="8")
     world.ray.refuse("jobs/submit", job)
     others = bystanders(world)
-    for _ in range(5):
+    world.turn(20)
+    # It is tried again, and takes no place meanwhile.
+    assert wrong(world, others) == []
+    assert world.run(job).phase == "starting"
+    for _ in range(4):
         world.turn(20)
         world.now_s += 600
     assert wrong(world, others) == []
     assert world.run(job).phase == "failed"
     assert "cannot be taken" in world.run(job).reason
+
+
+def test_job_whose_code_is_lost_fails_and_holds_up_nobody_else() -> None:
+    world = World()
+    job = world.submit("job", workers="8")
+    # It is no other job's.
+    world.mlflow.set_tags(job, {records.CODE_SHA256: "c0de"})
+    world.mlflow.delete_artifact(world.run(job), records.CODE_ARTIFACT)
+    others = bystanders(world)
+    world.turn(20)
+    assert wrong(world, others) == []
+    for _ in range(4):
+        world.turn(20)
+        world.now_s += 600
+    assert wrong(world, others, lambda: job_is(world, job, "failed", attempts=0)) == []
+    assert "has no artifact code/code.zip" in world.run(job).reason
+
+
+def test_job_that_ray_refuses_for_a_while_starts_in_the_same_attempt() -> None:
+    world = World()
+    job = world.submit("job")
+    world.ray.refuse("jobs/submit", job)
+    world.turn(12)
+    assert "is tried again after 20 s" in world.run(job).reason
+    world.ray.refuse_nothing()
+    world.now_s += 20
+    world.settle()
+    assert wrong(world, lambda: job_is(world, job, "finished")) == []
+    assert world.attempts(job) == [f"{job}-1"]
 
 
 @bug(4, "one application that Serve refuses keeps every other from its config")
@@ -151,7 +204,6 @@ def test_service_that_serve_refuses_says_so_and_holds_up_nobody_else() -> None:
     assert "cannot be taken" in world.run(service).reason
 
 
-@bug(12, "the reason grows by the same words each turn")
 def test_reason_says_once_what_is_refused_each_turn() -> None:
     world = World()
     world.package = archive([("journeyman/__init__.py", 0o644, b"")])
@@ -161,12 +213,20 @@ def test_reason_says_once_what_is_refused_each_turn() -> None:
     assert world.run(job).reason.count("cannot be taken") == 1
 
 
-@bug(36, "a run that control may not write to ends the turn for all others")
 @pytest.mark.parametrize("phase", ["queued", "running"])
 def test_run_that_nobody_may_write_to_holds_up_nobody_else(phase: str) -> None:
     world = World()
     job = world.submit("job")
     world.mlflow.set_tags(job, {records.SPEC: "{}", records.PHASE: phase})
+    world.mlflow.close_run(job)
+    others = bystanders(world)
+    world.settle()
+    assert wrong(world, others) == []
+
+
+def test_job_that_waits_and_that_nobody_may_write_to_takes_no_place() -> None:
+    world = World()
+    job = world.submit("job", workers="8")
     world.mlflow.close_run(job)
     others = bystanders(world)
     world.settle()

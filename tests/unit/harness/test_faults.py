@@ -215,15 +215,15 @@ SCENARIOS = (
     Scenario(name="candidate fails", play=candidate_fails),
     Scenario(name="undeployed", play=undeployed),
 )
-LOST_STOP = "bug 2: a stop that Ray was not told of is never sent again"
 BACK_AND_FORTH = "bug 6: a swap is sent before it is recorded, and goes back when that comes to nothing"
 LATE = "bug 15: the lease is looked at once a turn, and a control that was replaced writes over its successor"
 BUGS: dict[str, dict[Kind, str]] = {
-    "cancelled while it runs": dict.fromkeys(Kind, LOST_STOP),
-    "stopped at its limit": dict.fromkeys(Kind, LOST_STOP),
     "swapped in place": dict.fromkeys(
         (Kind.KILLED_BEFORE, Kind.KILLED_AFTER, Kind.DOES_NOT_ARRIVE), BACK_AND_FORTH
     ),
+    "swapped by new replicas": {Kind.IS_OVERTAKEN: LATE},
+    "undeployed": {Kind.IS_OVERTAKEN: LATE},
+    "ray is started anew": {Kind.IS_OVERTAKEN: LATE},
 }
 """What is known to be wrong, by scenario and kind of fault."""
 
@@ -232,7 +232,7 @@ def cases() -> list[ParameterSet]:
     found = []
     for scenario in SCENARIOS:
         for kind in Kind:
-            bug = LATE if kind is Kind.IS_OVERTAKEN else BUGS.get(scenario.name, {}).get(kind)
+            bug = BUGS.get(scenario.name, {}).get(kind)
             marks = [pytest.mark.xfail(strict=True, reason=bug)] if bug else []
             found.append(pytest.param(scenario, kind, id=f"{scenario.name}-{kind}", marks=marks))
     return found

@@ -75,7 +75,7 @@ class Kind(StrEnum):
     DOES_NOT_ARRIVE = "does not arrive"
     IS_NOT_ANSWERED = "is not answered"
     IS_OVERTAKEN = "is overtaken"
-    """Another control takes a whole turn before the request arrives."""
+    """The lease is lost, and another control takes a whole turn, before the request arrives."""
 
 
 OF_READS = (Kind.DOES_NOT_ARRIVE,)
@@ -136,6 +136,11 @@ class World:
     slow: set[str] = field(default_factory=set)
     """Names of jobs that run until they are stopped."""
     _dead: bool = False
+    _overtaken: bool = False
+    """Whether the control on trial lost its lease amid its turn."""
+    _acting: JobController | ServiceController | None = None
+    late: list[str] = field(default_factory=list)
+    """What a job controller wrote after its lease was lost."""
     _control: tuple[JobController, ServiceController] | None = None
     _starts: int = 0
     _ages: dict[str, int] = field(default_factory=dict)
@@ -176,6 +181,8 @@ class World:
             raise Killed
         if not self._on_trial:
             return request()
+        if self._overtaken and name in WRITES and isinstance(self._acting, JobController):
+            self.late.append(name)
         self.requests.append(name)
         self.moments.append(self._turns)
         match self.faults.get(len(self.requests)):
@@ -206,8 +213,9 @@ class World:
         return self.mlflow.another(wire=self.wire)
 
     def _overtake(self) -> None:
-        """Another control, which no fault meets, takes a turn."""
-        other = _controllers(self.mlflow, self.ray, "other", self.package)
+        """Another control, which no fault meets, takes a turn; who was in control may act no more."""
+        self._overtaken = True
+        other = _controllers(self.mlflow, self.ray, "other", self.package, lambda: True)
         for controller in other:
             self._turn(controller)
 
@@ -218,19 +226,22 @@ class World:
         for _ in range(count):
             self.now_s += 1.0
             self._turns += 1
-            if self._dead or self._control is None:
+            if self._dead or self._overtaken or self._control is None:
                 self._starts += 1
-                self._dead = False
+                self._dead = self._overtaken = False
                 wire = self.wire
                 self._control = _controllers(
                     self.mlflow.another(wire=wire),
                     self.ray.another(wire=wire),
                     f"control-{self._starts}",
                     self.package,
+                    lambda: not self._overtaken,
                 )
             try:
                 for controller in self._control:
-                    self._turn(controller)
+                    self._acting = controller
+                    if not self._overtaken:
+                        self._turn(controller)
             except Killed:
                 pass
             self.others_go_on()
@@ -404,14 +415,18 @@ def _tags_of_order(spec: str) -> Mapping[str, str]:
 
 
 def _controllers(
-    mlflow: FakeMlflow, ray: FakeRay, claimant: str, package: Archive | None
+    mlflow: FakeMlflow,
+    ray: FakeRay,
+    claimant: str,
+    package: Archive | None,
+    may_act: Callable[[], bool],
 ) -> tuple[JobController, ServiceController]:
     def immediate(count: int, name: str) -> Executor:
         return Immediate()
 
     return (
-        JobController(mlflow, ray, SETTINGS, claimant, package, immediate),
-        ServiceController(mlflow, ray, SETTINGS, package, immediate),
+        JobController(mlflow, ray, SETTINGS, claimant, package, immediate, may_act),
+        ServiceController(mlflow, ray, SETTINGS, package, immediate, may_act),
     )
 
 
@@ -469,6 +484,8 @@ def _always(world: World) -> Iterator[str]:
     """What must hold of every run, whatever was done."""
     for crash in dict.fromkeys(world.crashes):
         yield f"a turn failed: {crash}"
+    if world.late:
+        yield f"written after the lease was lost: {', '.join(world.late)}"
     started = [each.submission_id for each in world.ray.submissions]
     for submission_id in {each for each in started if started.count(each) > 1}:
         yield f"{submission_id} was started {started.count(submission_id)} times"

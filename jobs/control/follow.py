@@ -1,0 +1,133 @@
+"""What is to be done about a job whose attempt is claimed: until it runs, while it does, and once it is over.
+
+Pure. What Ray says of the attempt goes before what was sent to it: a stop is sent until it has ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from journeyman.cluster.capacity import Capacity
+from journeyman.cluster.ray_state import RayJob
+from journeyman.jobs.admission import Candidate, Verdict, admit
+from journeyman.jobs.control.actions import Action, Mark, Start, Stop, Suspect
+from journeyman.jobs.control.attempts import another_attempt, driverless
+from journeyman.jobs.control.hang import FLOOR_S, Pace, Watch, hang_reason
+from journeyman.jobs.control.refusals import is_due, is_given_up, refusal_reason
+from journeyman.jobs.outcome import Cause, Outcome
+from journeyman.jobs.phases import RUN_STATUS, Phase
+from journeyman.jobs.records import JobRecord
+from journeyman.jobs.spec import gang
+from journeyman.tracking import records
+from journeyman.tracking.records import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What is known of the steps of a job that runs."""
+
+    watch: Watch
+    pace: Pace | None
+    """None too where it is not read: of a job that steps nobody asks it."""
+
+
+def candidate(job: JobRecord) -> Candidate:
+    """A job as admission sees it."""
+    return Candidate(run_id=job.run.run_id, name=job.spec.name, gang=gang(job.spec))
+
+
+def follow(
+    job: JobRecord, ray_job: RayJob | None, progress: Progress | None, capacity: Capacity, now: float
+) -> list[Action]:
+    """`ray_job` is the attempt as Ray tells it: None where it knows none, which lives no more then."""
+    if ray_job is not None and not ray_job.ended:
+        return _follow_living(job, progress, capacity, now)
+    never_began = ray_job is None and job.phase is Phase.STARTING
+    if never_began and job.outcome is None and not job.outcome_trouble and job.cancel_ms is None:
+        return [_submit_again(job, now)]
+    return [_judge(job, ray_job)]
+
+
+def _submit_again(job: JobRecord, now: float) -> Action:
+    """An attempt that is claimed and which Ray does not know."""
+    if job.refusal is None or is_due(job.refusal, now):
+        return Start(job=job, reason="starts: its attempt is submitted again")
+    phase = Phase.FAILED if is_given_up(job.refusal) else job.phase
+    return Mark(job=job, phase=phase, reason=refusal_reason(job.refusal))
+
+
+def _follow_living(job: JobRecord, progress: Progress | None, capacity: Capacity, now: float) -> list[Action]:
+    if job.cancel_ms is not None:
+        return [Stop(job=job, reason="stops: cancel was asked for")]
+    started_ms, limit_s = job.workers_started_ms, job.spec.max_duration
+    late = limit_s is not None and started_ms is not None and now - started_ms / 1000 > limit_s
+    if late or job.phase is Phase.CANCELLING:
+        return [Stop(job=job, reason=_too_long(job))]
+    if job.phase is Phase.STARTING and started_ms is not None:
+        return [Mark(job=job, phase=Phase.RUNNING, reason=f"runs on {job.spec.in_workers}")]
+    if job.phase is Phase.STARTING:
+        # Ray learns late that a node is gone: what it said was free when the attempt began may not be there.
+        [admission] = admit([candidate(job)], capacity)
+        if admission.verdict is Verdict.NEVER:
+            return [Mark(job=job, phase=Phase.STARTING, reason=f"waits for nodes: {admission.reason}")]
+    if progress is not None and (action := _look_at_steps(job, progress)):
+        return [action]
+    if job.run.status != RUN_STATUS[job.phase]:
+        # Control died before MLflow's own status said so.
+        return [Mark(job=job, phase=job.phase, reason=job.run.reason)]
+    return []
+
+
+def _look_at_steps(job: JobRecord, progress: Progress) -> Action | None:
+    watch = progress.watch
+    if job.phase is Phase.HUNG and watch.stepped and watch.silent_s < FLOOR_S:
+        reason = f"runs on {job.spec.in_workers}, and steps again"
+        return Mark(job=job, phase=Phase.RUNNING, reason=reason)
+    if job.phase is Phase.RUNNING and not _publishes(job.run, job.attempt):
+        hangs = hang_reason(watch.silent_s, progress.pace)
+        return Suspect(job=job, reason=hangs) if hangs else None
+    return None
+
+
+def _publishes(run: Run, attempt: int) -> bool:
+    """Whether the ranks are past training: while a model is exported no step is due."""
+    return f"{records.CLAIM_PARAM}.{attempt}.publication" in run.params
+
+
+def _judge(job: JobRecord, ray_job: RayJob | None) -> Action:
+    """An attempt that is over: the job's true end, or another attempt."""
+    outcome = _outcome(job, ray_job)
+    if outcome.cause is Cause.FINISHED:
+        version = job.run.tags.get(records.MODEL_VERSION)
+        reason = f"published {version}" if version else "training is done"
+        return Mark(job=job, phase=Phase.FINISHED, reason=reason)
+    if job.cancel_ms is not None:
+        reason = "cancelled before it ran" if job.workers_started_ms is None else "cancelled while it ran"
+        return Mark(job=job, phase=Phase.CANCELLED, reason=reason)
+    if job.phase is Phase.CANCELLING:
+        return Mark(job=job, phase=Phase.FAILED, reason=_too_long(job))
+    where = f"rank {outcome.rank}: " if outcome.rank is not None else ""
+    told = f"{where}{outcome.message.strip() or 'nothing tells why'}"
+    if another_attempt(outcome, job.attempt):
+        reason = f"resumes from its last checkpoint (attempt {job.attempt} died: {told})"
+        return Mark(job=job, phase=Phase.QUEUED, reason=reason)
+    return Mark(job=job, phase=Phase.FAILED, reason=told)
+
+
+def _outcome(job: JobRecord, ray_job: RayJob | None) -> Outcome:
+    if job.outcome is not None:
+        return job.outcome
+    message = ray_job.message if ray_job else "the cluster it ran on is gone"
+    if not job.outcome_trouble:
+        return driverless(message, job.spec.requirements)
+    # Its driver wrote one, so it was not the driver that died, and it exits with 0 where all is done. What
+    # failed otherwise fails for good: texts so long that MLflow cut them were people's own exceptions.
+    done = ray_job is not None and ray_job.status == "SUCCEEDED"
+    cause = Cause.FINISHED if done else Cause.USER
+    return Outcome(cause=cause, message=f"{job.outcome_trouble}; of its driver Ray says: {message}")
+
+
+def _too_long(job: JobRecord) -> str:
+    limit_s = job.spec.max_duration
+    # Of a job that is stopped and was not cancelled; another version may have had other causes.
+    return "stops" if limit_s is None else f"stops: it ran for its max_duration of {limit_s:g} s"
