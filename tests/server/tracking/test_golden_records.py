@@ -26,6 +26,7 @@ from journeyman.jobs.place import Place, place_path
 from journeyman.jobs.publication import Publication
 from journeyman.jobs.spec import TrainSpec
 from journeyman.serve import phases as service_phases
+from journeyman.serve.control.application import IMPORT_PATH, replica_python
 from journeyman.serve.control.controller import ServiceController
 from journeyman.serve.records import read_report, read_rollout
 from journeyman.serve.spec import ServiceSpec
@@ -397,7 +398,13 @@ def test_services_keep_what_serve_has_and_only_what_was_undeployed_goes(
         sent = {application["name"]: application for application in config["applications"]}
         assert sent.keys() == {"digits", "refused", "swapping"}
         for name, application in sent.items():
-            assert application == golden.applications[name]["deployed_app_config"]
+            kept = golden.applications[name]["deployed_app_config"]
+            # What Serve builds a service of has moved since.
+            assert application == {
+                **kept,
+                "import_path": IMPORT_PATH,
+                "runtime_env": {"py_executable": replica_python()},
+            }
 
         del ray.answers["/api/serve/applications/"]["applications"]["leaving"]
         control = ServiceController(mlflow, client, settings, None)
@@ -409,8 +416,12 @@ def test_services_keep_what_serve_has_and_only_what_was_undeployed_goes(
         now = {name: mlflow.run(run.run_id) for name, run in services.items()}
         assert {name: run.phase for name, run in now.items()} == SERVICES | {"leaving": "undeployed"}
         assert now["leaving"].status == "FINISHED"
-        for name in ("digits", "refused", "swapping"):
+        for name in ("digits", "refused"):
             assert now[name].tags == services[name].tags
+        # Since when its new replica loads is noted now.
+        assert now["swapping"].tags.items() ^ services["swapping"].tags.items() == {
+            (records.ROLLOUT, run["swapping"].tags[records.ROLLOUT]) for run in (now, services)
+        }
         assert now["left"] == services["left"]
         assert now["waiting"].reason == services["waiting"].reason
         assert ray.submitted == []

@@ -216,14 +216,10 @@ SCENARIOS = (
     Scenario(name="undeployed", play=undeployed),
 )
 LOST_STOP = "bug 2: a stop that Ray was not told of is never sent again"
-BACK_AND_FORTH = "bug 6: a swap is sent before it is recorded, and goes back when that comes to nothing"
 LATE = "bug 15: the lease is looked at once a turn, and a control that was replaced writes over its successor"
 BUGS: dict[str, dict[Kind, str]] = {
     "cancelled while it runs": dict.fromkeys(Kind, LOST_STOP),
     "stopped at its limit": dict.fromkeys(Kind, LOST_STOP),
-    "swapped in place": dict.fromkeys(
-        (Kind.KILLED_BEFORE, Kind.KILLED_AFTER, Kind.DOES_NOT_ARRIVE), BACK_AND_FORTH
-    ),
 }
 """What is known to be wrong, by scenario and kind of fault."""
 

@@ -136,6 +136,8 @@ class World:
     slow: set[str] = field(default_factory=set)
     """Names of jobs that run until they are stopped."""
     _dead: bool = False
+    _replaced: bool = False
+    """Whether another control acted since this one began."""
     _control: tuple[JobController, ServiceController] | None = None
     _starts: int = 0
     _ages: dict[str, int] = field(default_factory=dict)
@@ -210,6 +212,7 @@ class World:
         other = _controllers(self.mlflow, self.ray, "other", self.package)
         for controller in other:
             self._turn(controller)
+        self._replaced = True
 
     # -- control -------------------------------------------------------------------------------------
 
@@ -218,15 +221,16 @@ class World:
         for _ in range(count):
             self.now_s += 1.0
             self._turns += 1
-            if self._dead or self._control is None:
+            if self._dead or self._replaced or self._control is None:
                 self._starts += 1
-                self._dead = False
+                self._dead = self._replaced = False
                 wire = self.wire
                 self._control = _controllers(
                     self.mlflow.another(wire=wire),
                     self.ray.another(wire=wire),
                     f"control-{self._starts}",
                     self.package,
+                    lambda: not self._replaced,
                 )
             try:
                 for controller in self._control:
@@ -404,14 +408,18 @@ def _tags_of_order(spec: str) -> Mapping[str, str]:
 
 
 def _controllers(
-    mlflow: FakeMlflow, ray: FakeRay, claimant: str, package: Archive | None
+    mlflow: FakeMlflow,
+    ray: FakeRay,
+    claimant: str,
+    package: Archive | None,
+    may_act: Callable[[], bool] = lambda: True,
 ) -> tuple[JobController, ServiceController]:
     def immediate(count: int, name: str) -> Executor:
         return Immediate()
 
     return (
         JobController(mlflow, ray, SETTINGS, claimant, package, immediate),
-        ServiceController(mlflow, ray, SETTINGS, package, immediate),
+        ServiceController(mlflow, ray, SETTINGS, package, immediate, may_act),
     )
 
 
