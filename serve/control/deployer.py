@@ -211,7 +211,12 @@ class Deployer:
 
         put(sorted(changes))
         if not in_force:
-            put(())
+            try:
+                put(())
+            except DeniedError:
+                raise
+            except RefusedError as error:
+                _log.warning("Serve does not take again what it had: %s", error.message)
         return _Sent(taken, changes, refused)
 
     def _put(self, applications: Mapping[str, Config]) -> None:
