@@ -268,4 +268,6 @@ def _application(name: str, body: Mapping[str, Any]) -> Application:
         target_replicas=target,
         held=held,
         config=body.get("deployed_app_config") or {},
+        route_prefix=body.get("route_prefix") or "",
+        declared=body.get("source") != "imperative",
     )

@@ -46,3 +46,7 @@ class Application:
     held: Mapping[str, float]
     config: Mapping[str, Any]
     """As it was PUT; empty where Serve keeps none."""
+    route_prefix: str
+    """Empty until it is built."""
+    declared: bool
+    """Whether it came by a config; a program deployed it otherwise, and no config ends it."""

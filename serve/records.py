@@ -1,11 +1,16 @@
-"""What control and the replicas of a service tell each other, through its run and the Serve config"""
+"""The record of a service: its order, and what control and replicas tell each other in its run. Pure."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from journeyman.errors import UnreadableError
+from journeyman.serve.phases import Phase
+from journeyman.serve.spec import ServiceSpec
+from journeyman.tracking.records import PHASE, REPLICA, ROLLOUT, SPEC, UNDEPLOY_MS, Run, check_schema, fitted
 
 DEPLOYMENT = "model"
 GENERATION = "JOURNEYMAN_GENERATION"
@@ -24,6 +29,8 @@ class Rollout:
     replica said of one is not taken for what it says of the next.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     model: str
     serving: str
     generation: int = 1
@@ -33,6 +40,12 @@ class Rollout:
     candidate: str | None = None
     candidate_since_s: float = 0.0
     """Epoch seconds: when the candidate was named."""
+    ready: int = 0
+    """The most replicas that have been ready with the candidate."""
+    loading_since_s: float | None = None
+    """Epoch seconds: since when replicas load the candidate and no further one got ready.
+
+    None while none loads it."""
     surge_because: str = ""
     """Why the candidate is tried by new replicas; empty where it is loaded in place."""
     refused: str | None = None
@@ -59,17 +72,15 @@ class Rollout:
         return self.trial if self.surge else self.generation
 
 
-def read_rollout(text: str) -> Rollout:
-    return Rollout(**json.loads(text))
-
-
 def write_rollout(rollout: Rollout) -> str:
-    return json.dumps(asdict(rollout))
+    return fitted(asdict(rollout), "refused_because", "surge_because")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What one replica says it has."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     generation: int
     serving: str
@@ -86,10 +97,86 @@ class Report:
     """Why that is not what was ordered, or measured to be the fastest."""
 
 
-def read_report(text: str) -> Report:
-    body: Mapping[str, Any] = json.loads(text)
-    return Report(**{field: body[field] for field in Report.__dataclass_fields__ if field in body})
-
-
 def write_report(report: Report) -> str:
-    return json.dumps(asdict(report))
+    return fitted(asdict(report), "reason", "engine_trouble")
+
+
+_ROLLOUT = TypeAdapter(Rollout)
+_REPORT = TypeAdapter(Report)
+
+
+def read_rollout(text: str) -> Rollout:
+    """Raises UnreadableError."""
+    try:
+        return _ROLLOUT.validate_json(text)
+    except ValidationError as error:
+        raise UnreadableError(f"its rollout cannot be read: {_said(error)}") from None
+
+
+def read_report(text: str) -> Report:
+    """Raises UnreadableError."""
+    try:
+        return _REPORT.validate_json(text)
+    except ValidationError as error:
+        raise UnreadableError(f"a report of a replica cannot be read: {_said(error)}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRecord:
+    """A service as its run tells it."""
+
+    run: Run
+    spec: ServiceSpec
+    """What is ordered."""
+    phase: Phase
+    rollout: Rollout | None
+    """As it was decided last; None before the first time."""
+    reports: Mapping[str, Report]
+    """By the id of the replica. One that cannot be read counts as none."""
+    undeploy: bool
+    """Whether it is ordered to end."""
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+def read_service(run: Run) -> ServiceRecord:
+    """Raises UnreadableError where this version cannot read the record; it is then nobody's to change."""
+    check_schema(run)
+    try:
+        spec = ServiceSpec.model_validate_json(run.tags.get(SPEC, ""))
+    except ValidationError as error:
+        raise UnreadableError(f"its spec cannot be read: {_said(error)}") from None
+    if spec.name != run.name:
+        raise UnreadableError(f"its spec is that of a service {spec.name}")
+    try:
+        phase = Phase(run.tags.get(PHASE, Phase.DEPLOYING))
+    except ValueError:
+        raise UnreadableError(f"its phase {run.phase[:40]!r} is none that is known") from None
+    return ServiceRecord(
+        run=run,
+        spec=spec,
+        phase=phase,
+        rollout=read_rollout(run.tags[ROLLOUT]) if ROLLOUT in run.tags else None,
+        reports=_reports(run),
+        undeploy=UNDEPLOY_MS in run.tags,
+    )
+
+
+def _reports(run: Run) -> dict[str, Report]:
+    found = {}
+    for key, text in run.tags.items():
+        if not key.startswith(f"{REPLICA}."):
+            continue
+        try:
+            found[key.removeprefix(f"{REPLICA}.")] = read_report(text)
+        except UnreadableError:
+            continue
+    return found
+
+
+def _said(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}"[:300] if where else first["msg"][:300]

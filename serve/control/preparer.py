@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from journeyman.cluster.archive import Archive, package_uri
@@ -36,12 +36,22 @@ class Serving:
 
 
 class Preparer:
-    """Holds what it has read of the registry; one thread calls it."""
+    """Holds what it has read of the registry; one thread calls it.
 
-    def __init__(self, mlflow: MlflowApi, ray: RayApi, package: Archive | None) -> None:
+    `check` raises where this control may write no more.
+    """
+
+    def __init__(
+        self,
+        mlflow: MlflowApi,
+        ray: RayApi,
+        package: Archive | None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._mlflow = mlflow
         self._ray = ray
         self._package = package
+        self._check = check
         self._verdicts: dict[tuple[str, str], frozenset[str] | None] = {}
         """Keys of hardware, by model and version; None for a version with which none can be stored."""
 
@@ -82,6 +92,7 @@ class Preparer:
         submission_id, preparation = decision.submit
         serving = lacking[preparation]
         environment: dict[str, object] = {"env_vars": process_environment(serving.spec)}
+        self._check()
         if self._package is not None:
             self._ray.keep_package(self._package)
             environment["py_modules"] = [package_uri(self._package.package)]
@@ -111,6 +122,7 @@ class Preparer:
             failed=f"the prepare job {submission_id} failed: {words[-1] if words else 'no word of it'}"[:500],
         )
         tag = f"{ENGINES}.{preparation.hardware}"
+        self._check()
         try:
             self._mlflow.set_version_tag(preparation.model, preparation.version, tag, write_verdict(failed))
         except (DeniedError, NotFoundError, RefusedError) as error:

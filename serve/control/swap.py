@@ -20,7 +20,7 @@ from journeyman.serve.records import FAILED, NEW_REPLICAS, READY, Report, Rollou
 _RAISED = re.compile(r"(?:[a-z_]\w*\.)*(?=[A-Z]\w*(?:Error|Exception)\b)")
 """The line of a traceback that names the error; matched is the module, which tells nobody anything."""
 LOAD_LIMIT_S = 600.0
-"""A candidate that is not ready everywhere by then is given up."""
+"""A candidate is given up when replicas have loaded it for so long and no further one got ready."""
 _RUNNING = "RUNNING"
 _FAILED_STATUSES = ("DEPLOY_FAILED", "UNHEALTHY")
 
@@ -42,6 +42,16 @@ class Snapshot:
     status: str | None
     """Of the Serve application; None where there is none."""
     message: str
+    least: int
+    """So many replicas are ordered at least."""
+    target: int
+    """So many Serve means to have now; 0 where it does not tell."""
+    loading: int
+    """Replicas that start and have a node, so that they load a version."""
+    refused: str
+    """Why Serve has not what was decided; empty where it does, or was not told yet."""
+    again: bool
+    """Whether replicas that Serve has given up are to be tried anew now."""
     reports: tuple[Report | None, ...]
     """One for each replica that takes requests; None where it has said nothing yet."""
     told: tuple[Report, ...]
@@ -59,6 +69,8 @@ class Decision:
     rollout: Rollout | None
     phase: Phase
     reason: str
+    answers: bool = False
+    """Whether the replicas were seen to answer with the version that serves."""
 
 
 def decide(snapshot: Snapshot, now: float) -> Decision:
@@ -88,16 +100,19 @@ def _follow(snapshot: Snapshot, now: float) -> Rollout:
     serves = not snapshot.unanswered and _serves(rollout.serving, rollout.generation, snapshot)
     proven = rollout.proven or serves
     rollout = replace(rollout, proven=proven)
+    if snapshot.again and rollout.candidate is None:
+        # Serve starts none of those any more that it has given up.
+        rollout = replace(rollout, generation=rollout.trial + 1, trial=rollout.trial + 1)
     if wanted == rollout.serving:
-        return replace(rollout, candidate=None, surge_because="", refused=None, refused_because="")
+        return _ended(replace(rollout, refused=None, refused_because=""))
     if not rollout.proven:
         # Nothing answers yet that would have to be kept.
         return _afresh(rollout, rollout.model, wanted)
     if wanted == rollout.refused:
-        return replace(rollout, candidate=None, surge_because="")
+        return _ended(rollout)
     if wanted != rollout.candidate:
         return replace(
-            rollout,
+            _ended(rollout),
             candidate=wanted,
             candidate_since_s=now,
             surge_because=why_graph_needs_replicas(snapshot.graph_bytes),
@@ -105,10 +120,33 @@ def _follow(snapshot: Snapshot, now: float) -> Rollout:
             refused=None,
             refused_because="",
         )
+    rollout = _watched(rollout, snapshot, now)
     tried = _surge(rollout, snapshot) if rollout.surge else _in_place(rollout, snapshot)
-    if tried.candidate is not None and now - rollout.candidate_since_s > LOAD_LIMIT_S:
-        return _refused(rollout, f"it is not ready after {LOAD_LIMIT_S:.0f} s")
+    since_s = tried.loading_since_s
+    if tried.candidate is not None and since_s is not None and now - since_s > LOAD_LIMIT_S:
+        return _refused(rollout, f"replicas load it, and none is ready after {LOAD_LIMIT_S:.0f} s")
     return tried
+
+
+def _watched(now: Rollout, snapshot: Snapshot, now_s: float) -> Rollout:
+    """With the time since when nothing got further: a replica that waits for a node loads nothing."""
+    if now.surge:
+        ready = sum(_has(report, now.target, now.trial) for report in snapshot.reports)
+        loads = snapshot.loading > 0
+    else:
+        answers = [_answer(report, now) for report in snapshot.reports]
+        ready, loads = answers.count(READY), None in answers
+    since_s = now.loading_since_s
+    if not loads:
+        since_s = None
+    elif since_s is None or ready > now.ready:
+        since_s = now_s
+    return replace(now, ready=max(ready, now.ready), loading_since_s=since_s)
+
+
+def _ended(now: Rollout) -> Rollout:
+    """Without a candidate."""
+    return replace(now, candidate=None, surge_because="", ready=0, loading_since_s=None)
 
 
 def _afresh(now: Rollout, model: str, version: str) -> Rollout:
@@ -121,9 +159,9 @@ def _in_place(now: Rollout, snapshot: Snapshot) -> Rollout:
     if FAILED in told:
         return _refused(now, told[FAILED])
     if NEW_REPLICAS in told:
-        return replace(now, surge_because=told[NEW_REPLICAS])
+        return replace(now, surge_because=told[NEW_REPLICAS], ready=0, loading_since_s=None)
     if answers and all(answer == READY for answer in answers):
-        return replace(now, serving=now.candidate or now.serving, candidate=None)
+        return replace(_ended(now), serving=now.candidate or now.serving)
     return now
 
 
@@ -135,12 +173,12 @@ def _surge(now: Rollout, snapshot: Snapshot) -> Rollout:
     if snapshot.status in _FAILED_STATUSES:
         return _refused(now, _shortened(snapshot.message))
     if snapshot.status == _RUNNING and _serves(now.target, now.trial, snapshot):
-        return replace(now, serving=now.target, generation=now.trial, candidate=None, surge_because="")
+        return replace(_ended(now), serving=now.target, generation=now.trial)
     return now
 
 
 def _refused(now: Rollout, reason: str) -> Rollout:
-    return replace(now, candidate=None, surge_because="", refused=now.candidate, refused_because=reason)
+    return replace(_ended(now), refused=now.candidate, refused_because=reason)
 
 
 def _answer(report: Report | None, rollout: Rollout) -> str | None:
@@ -150,10 +188,11 @@ def _answer(report: Report | None, rollout: Rollout) -> str | None:
 
 
 def _serves(version: str, generation: int, snapshot: Snapshot) -> bool:
-    return bool(snapshot.reports) and all(
-        report is not None and (report.serving, report.generation) == (version, generation)
-        for report in snapshot.reports
-    )
+    return bool(snapshot.reports) and all(_has(report, version, generation) for report in snapshot.reports)
+
+
+def _has(report: Report | None, version: str, generation: int) -> bool:
+    return report is not None and (report.serving, report.generation) == (version, generation)
 
 
 def _described(rollout: Rollout, snapshot: Snapshot) -> Decision:
@@ -167,7 +206,12 @@ def _described(rollout: Rollout, snapshot: Snapshot) -> Decision:
     troubles = {report.engine_trouble for report in snapshot.reports if report and report.engine_trouble}
     if troubles and not reason:
         reason = "; ".join(sorted(troubles))
-    return Decision(rollout=rollout, phase=phase, reason=reason)
+    if snapshot.refused:
+        # What Serve has goes on, and is not what is ordered.
+        phase = Phase.DEPLOYING if snapshot.reports else Phase.UNHEALTHY
+        reason = f"its config is not in force: {_shortened(snapshot.refused)}"
+    answers = _serves(rollout.serving, rollout.generation, snapshot)
+    return Decision(rollout=rollout, phase=phase, reason=reason, answers=answers)
 
 
 def is_awaited(decision: Decision, status: str | None) -> bool:
@@ -179,8 +223,8 @@ def is_awaited(decision: Decision, status: str | None) -> bool:
         return True
     if rollout.candidate is not None:
         return not rollout.surge
-    # Serve has its replicas, and only the ingress is behind.
-    return decision.phase == Phase.DEPLOYING and status == _RUNNING
+    # Serve has its replicas, and only they or the ingress are behind.
+    return decision.phase in (Phase.DEPLOYING, Phase.SWAPPING) and status == _RUNNING
 
 
 def _phase(rollout: Rollout, snapshot: Snapshot) -> tuple[Phase, str]:
@@ -196,15 +240,25 @@ def _phase(rollout: Rollout, snapshot: Snapshot) -> tuple[Phase, str]:
         return Phase.SWAPPING, how
     if snapshot.status in _FAILED_STATUSES and rollout == snapshot.rollout:
         return Phase.UNHEALTHY, _shortened(snapshot.message)
-    ready = rollout.proven or _serves(rollout.serving, rollout.generation, snapshot)
-    if snapshot.status == _RUNNING and ready and snapshot.unanswered:
-        return Phase.DEPLOYING, f"its replicas are ready, and {snapshot.unanswered}"
+    have = sum(_has(report, rollout.serving, rollout.generation) for report in snapshot.reports)
+    others = sum(report is not None for report in snapshot.reports) - have
+    wanted = max(snapshot.target, snapshot.least)
+    if snapshot.status == _RUNNING and have >= snapshot.least and not others:
+        if snapshot.unanswered:
+            return Phase.DEPLOYING, f"its replicas are ready, and {snapshot.unanswered}"
+        return (
+            Phase.HEALTHY,
+            f"{have} of {wanted} replicas answer, and the others start" if have < wanted else "",
+        )
     if not rollout.proven:
         # Serve tells what a replica waits for, such as a free CPU.
         waits = _shortened(snapshot.message) if rollout == snapshot.rollout else ""
         return Phase.DEPLOYING, waits or f"starts replicas with version {rollout.serving}"
+    if snapshot.status == _RUNNING and others:
+        told = f"{have} of {len(snapshot.reports)} replicas have version {rollout.serving}"
+        return Phase.SWAPPING, f"{told}, and the others take it"
     if snapshot.status == _RUNNING:
-        return Phase.HEALTHY, ""
+        return Phase.DEPLOYING, f"{have} of {wanted} replicas answer"
     return Phase.DEPLOYING, _shortened(snapshot.message) or "replicas start"
 
 

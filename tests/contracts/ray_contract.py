@@ -216,6 +216,7 @@ def test_application_runs_scales_and_is_deleted_when_no_config_names_it(
     assert found is not None
     [replica] = found.replicas
     assert (replica.state, found.target_replicas, dict(found.held)) == ("RUNNING", 1, {"CPU": 0.1})
+    assert (found.declared, found.route_prefix) == (True, "/contract-a")
     assert replica.node_ip
     # More of them leave those that are there.
     deployed.configs["contract-a"] = config("contract-a", num_replicas=2, user_config={"a": 1})
@@ -335,6 +336,7 @@ def test_application_of_somebody_else_stays_and_no_config_is_kept_for_it(
         foreign = deployed.found("contract-foreign")
         assert foreign is not None
         assert (foreign.status, foreign.config) == ("RUNNING", {})
+        assert (foreign.declared, foreign.route_prefix) == (False, "/contract-foreign")
     finally:
         cluster.remove_foreign("contract-foreign")
 

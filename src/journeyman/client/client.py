@@ -22,7 +22,14 @@ from journeyman.client.log_reader import LogChunk, LogReader
 from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings, load_settings
-from journeyman.errors import JourneymanError, NotFoundError, SpecError, UnreachableError, UsageError
+from journeyman.errors import (
+    JourneymanError,
+    NotFoundError,
+    SpecError,
+    UnreachableError,
+    UnreadableError,
+    UsageError,
+)
 from journeyman.jobs.admission import Candidate, Verdict, admit
 from journeyman.jobs.outcome import Outcome
 from journeyman.jobs.phases import ENDED, Phase
@@ -106,6 +113,8 @@ class Service:
     model: str
     serving_version: str | None
     candidate_version: str | None
+    refused_version: str | None
+    """The version that is ordered, where it was tried and cannot serve; the reason tells why."""
     replicas: str
     running_replicas: int
     """Those that have said what they have loaded."""
@@ -399,7 +408,8 @@ class Client:
         """The service, once it is healthy. `report` is told of each look at it.
 
         Takes nothing for healthy within `settle_s`: an order over a healthy service reads healthy until
-        control has taken it up. Raises JourneymanError where the service does not get there.
+        control has taken it up. Raises JourneymanError where the service does not get there, also where it is
+        healthy with the version before, since the one that is ordered was refused.
         """
         hint = f"`journeyman service {name}` shows how it goes on."
         began_s = well_s = time.monotonic()
@@ -416,6 +426,8 @@ class Client:
                 report(service)
                 why = service.reason or service.phase
                 if service.phase == "healthy" and now_s - began_s >= settle_s:
+                    if service.refused_version:
+                        raise JourneymanError(f"{name} {service.reason}", hint)
                     return service
                 if service.phase in ("undeploying", "undeployed"):
                     raise JourneymanError(f"{name} was undeployed meanwhile", hint)
@@ -521,6 +533,7 @@ class Client:
             model=str(spec.get("model", "")),
             serving_version=run.tags.get(records.SERVING) or None,
             candidate_version=run.tags.get(records.CANDIDATE) or None,
+            refused_version=_refused_version(run),
             replicas=str(spec.get("replicas", "1")),
             running_replicas=len(reports),
             url=run.tags.get(records.URL) or f"{self.settings.serve_url}/{run.name}",
@@ -583,3 +596,13 @@ class Client:
 
     def _page(self, run: Run) -> str:
         return page_url(self.settings.mlflow_url, f"experiments/{run.experiment_id}/runs/{run.run_id}")
+
+
+def _refused_version(run: Run) -> str | None:
+    """A record that cannot be read names none."""
+    from journeyman.serve.records import read_rollout
+
+    try:
+        return read_rollout(run.tags[records.ROLLOUT]).refused if records.ROLLOUT in run.tags else None
+    except UnreadableError:
+        return None

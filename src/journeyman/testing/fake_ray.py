@@ -61,6 +61,8 @@ class _Application:
 
     declared: bool
     route_prefix: str
+    """Empty until it is built for the first time."""
+    wanted_route: str = ""
     status: str = "DEPLOYING"
     message: str = ""
     target: int = 1
@@ -267,6 +269,8 @@ class FakeRay:
                     target_replicas=application.target if shown else 0,
                     held={key: amount * holding for key, amount in amounts if amount},
                     config=self._cluster.configs.get(name, {}),
+                    route_prefix=application.route_prefix,
+                    declared=application.declared,
                 )
             )
         return tuple(found)
@@ -388,6 +392,8 @@ class FakeRay:
                     application.status, application.message = "DEPLOY_FAILED", application.trouble
                 elif not application.built:
                     application.built = not application.stuck
+                    if application.built:
+                        application.route_prefix = application.wanted_route
                 else:
                     self._deploy_on(application)
             return self._applications() != before
@@ -505,13 +511,15 @@ def _apply(application: _Application, config: Mapping[str, Any]) -> None:
     """What Serve looks at when it has stored the whole config already."""
     application.declared = True
     application.trouble = ""
-    application.route_prefix = config.get("route_prefix", "/")
     application.status, application.message = "DEPLOYING", ""
     runtime_env: Mapping[str, Any] = config.get("runtime_env") or {}
     program = repr((config["import_path"], runtime_env, config.get("args")))
     if program != application.program:
         application.built = False
     application.program = program
+    application.wanted_route = config.get("route_prefix", "/")
+    if application.built:
+        application.route_prefix = application.wanted_route
     application.stuck = any(not isinstance(each, str) for each in runtime_env.get("env_vars", {}).values())
     if application.stuck:
         _refuse_config("runtime_env['env_vars'] must be of type Dict[str, str]")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from journeyman.cluster.archive import Archive, archive
+from journeyman.cluster.resources import Resources
+from journeyman.cluster.spec_file import Range
+from journeyman.models.engines.engine import Engine
 from journeyman.serve.control.application import application_config, serve_config
 from journeyman.serve.records import Rollout
-from journeyman.serve.spec import ServiceSpec
+from journeyman.serve.spec import Limits, ServiceSpec
 
 with warnings.catch_warnings():
     # Ray's own use of pydantic.
@@ -31,6 +37,13 @@ def config(
 
 def changed(spec: ServiceSpec, **keys: Any) -> ServiceSpec:
     return ServiceSpec.model_validate(spec.model_dump() | keys)
+
+
+def as_serve_tells_it(application: dict[str, Any]) -> Any:
+    """Through Serve's schema, as its REST answers `deployed_app_config`."""
+    whole = json.loads(json.dumps(serve_config([application], "http://127.0.0.1:8000", None)))
+    [kept] = ServeDeploySchema.model_validate(whole).applications
+    return json.loads(json.dumps(kept.dict(exclude_unset=True)))
 
 
 def environment(application: dict[str, Any]) -> dict[str, str]:
@@ -119,3 +132,47 @@ def test_grpc_is_served_where_its_address_is_known() -> None:
     [path] = options.grpc_servicer_functions
     module, _, function = path.rpartition(".")
     assert callable(getattr(import_module(module), function))
+
+
+@pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The `dict` method is deprecated")
+@given(
+    spec=st.builds(
+        ServiceSpec,
+        name=st.just("digits"),
+        model=st.just("models:/digits@champion"),
+        replicas=st.tuples(st.integers(1, 5), st.integers(0, 5)).map(
+            lambda bounds: Range(least=bounds[0], most=sum(bounds))
+        ),
+        resources=st.builds(
+            Resources,
+            cpus=st.sampled_from([0.1, 1.0, 2.5, 16.0]),
+            gpus=st.sampled_from([0.0, 0.5, 2.0]),
+        ),
+        limits=st.builds(
+            Limits,
+            body=st.integers(1, 2**40),
+            time=st.floats(0.1, 1e6),
+            queue=st.integers(1, 10_000),
+        ),
+        engine=st.sampled_from([None, *Engine]),
+        allow_pickle=st.booleans(),
+        env=st.dictionaries(st.sampled_from(["A", "B_1", "OMP_NUM_THREADS"]), st.text(max_size=20)),
+    ),
+    rollout=st.builds(
+        Rollout,
+        model=st.text(min_size=1, max_size=20),
+        serving=st.sampled_from(["1", "3"]),
+        generation=st.integers(1, 9),
+        trial=st.integers(1, 9),
+        candidate=st.sampled_from([None, "4"]),
+        surge_because=st.sampled_from(["", "it must"]),
+    ),
+    package=st.sampled_from([None, archive([("journeyman/__init__.py", 0o644, b"")])]),
+)
+def test_every_config_comes_back_equal_from_serve(
+    spec: ServiceSpec, rollout: Rollout, package: Archive | None
+) -> None:
+    """Else control would take what it sent for somebody else's, and send it for ever."""
+    application = config(spec, rollout, package)
+    assert as_serve_tells_it(application) == application

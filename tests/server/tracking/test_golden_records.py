@@ -26,6 +26,7 @@ from journeyman.jobs.place import Place, place_path
 from journeyman.jobs.publication import Publication
 from journeyman.jobs.spec import TrainSpec
 from journeyman.serve import phases as service_phases
+from journeyman.serve.control.application import IMPORT_PATH, replica_python
 from journeyman.serve.control.controller import ServiceController
 from journeyman.serve.records import read_report, read_rollout
 from journeyman.serve.spec import ServiceSpec
@@ -62,13 +63,6 @@ SERVICES = {
     "swapping": "swapping",
     "waiting": "deploying",
 }
-
-
-MOVED = {
-    "journeyman.serve.deployment:": "journeyman.serve.replica.deployment:",
-    "journeyman.serve.process": "journeyman.serve.replica.process",
-}
-"""Names in what control of schema version 1 sent to Serve, and what they are now."""
 
 
 @pytest.fixture(scope="module")
@@ -404,11 +398,13 @@ def test_services_keep_what_serve_has_and_only_what_was_undeployed_goes(
         sent = {application["name"]: application for application in config["applications"]}
         assert sent.keys() == {"digits", "refused", "swapping"}
         for name, application in sent.items():
-            # Modules have moved since: replicas follow replicas once, and nothing else is another.
-            text = json.dumps(golden.applications[name]["deployed_app_config"])
-            for old, new in MOVED.items():
-                text = text.replace(old, new)
-            assert application == json.loads(text)
+            kept = golden.applications[name]["deployed_app_config"]
+            # What Serve builds a service of has moved since.
+            assert application == {
+                **kept,
+                "import_path": IMPORT_PATH,
+                "runtime_env": {"py_executable": replica_python()},
+            }
 
         del ray.answers["/api/serve/applications/"]["applications"]["leaving"]
         control = ServiceController(mlflow, client, settings, None)
@@ -420,8 +416,12 @@ def test_services_keep_what_serve_has_and_only_what_was_undeployed_goes(
         now = {name: mlflow.run(run.run_id) for name, run in services.items()}
         assert {name: run.phase for name, run in now.items()} == SERVICES | {"leaving": "undeployed"}
         assert now["leaving"].status == "FINISHED"
-        for name in ("digits", "refused", "swapping"):
+        for name in ("digits", "refused"):
             assert now[name].tags == services[name].tags
+        # Since when its new replica loads is noted now.
+        assert now["swapping"].tags.items() ^ services["swapping"].tags.items() == {
+            (records.ROLLOUT, run["swapping"].tags[records.ROLLOUT]) for run in (now, services)
+        }
         assert now["left"] == services["left"]
         assert now["waiting"].reason == services["waiting"].reason
         assert ray.submitted == []

@@ -215,16 +215,7 @@ SCENARIOS = (
     Scenario(name="candidate fails", play=candidate_fails),
     Scenario(name="undeployed", play=undeployed),
 )
-BACK_AND_FORTH = "bug 6: a swap is sent before it is recorded, and goes back when that comes to nothing"
-LATE = "bug 15: the lease is looked at once a turn, and a control that was replaced writes over its successor"
-BUGS: dict[str, dict[Kind, str]] = {
-    "swapped in place": dict.fromkeys(
-        (Kind.KILLED_BEFORE, Kind.KILLED_AFTER, Kind.DOES_NOT_ARRIVE), BACK_AND_FORTH
-    ),
-    "swapped by new replicas": {Kind.IS_OVERTAKEN: LATE},
-    "undeployed": {Kind.IS_OVERTAKEN: LATE},
-    "ray is started anew": {Kind.IS_OVERTAKEN: LATE},
-}
+BUGS: dict[str, dict[Kind, str]] = {}
 """What is known to be wrong, by scenario and kind of fault."""
 
 

@@ -6,6 +6,7 @@ counts the requests, and then once for each request and each kind of fault. The 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -334,7 +335,10 @@ class World:
                 candidate_state=None if candidate is None else "failed" if broken else READY,
                 reason="it holds NaN" if broken else "",
             )
-            self.mlflow.set_tags(run_id, {f"{records.REPLICA}.{replica.replica_id}": write_report(report)})
+            # One that may not write says nothing.
+            with contextlib.suppress(DeniedError):
+                key = f"{records.REPLICA}.{replica.replica_id}"
+                self.mlflow.set_tags(run_id, {key: write_report(report)})
 
     # -- people --------------------------------------------------------------------------------------
 

@@ -70,6 +70,11 @@ def seen(
     unanswered: str = "",
     graph_bytes: int = 0,
     told: tuple[Report, ...] = (),
+    least: int = 1,
+    target: int = 0,
+    loading: int = 0,
+    refused: str = "",
+    again: bool = False,
 ) -> Snapshot:
     return Snapshot(
         rollout=rollout,
@@ -83,24 +88,55 @@ def seen(
         reports=reports,
         told=told,
         unanswered=unanswered,
+        least=least,
+        target=target,
+        loading=loading,
+        refused=refused,
+        again=again,
     )
 
 
-def test_candidate_that_is_never_ready_is_given_up_and_a_corrected_alias_goes_through() -> None:
-    for loading in (LOADING, SURGING):
-        late = seen(loading, None, version="4", status="UPDATING")
-        assert decide(late, LOAD_LIMIT_S).phase == Phase.SWAPPING
-        given_up = decide(late, LOAD_LIMIT_S + 1)
-        assert given_up.rollout is not None
-        assert (given_up.rollout.serving, given_up.rollout.candidate, given_up.rollout.refused) == (
-            "3",
-            None,
-            "4",
+def follow(rollout: Rollout | None, *steps: tuple[float, Snapshot]) -> Decision:
+    """Decides at each moment, from what was decided before; the last decision."""
+    for now, snapshot in steps:
+        decided = decide(replace(snapshot, rollout=rollout), now)
+        rollout = decided.rollout
+    return decided
+
+
+def test_candidate_that_replicas_load_without_end_is_given_up_and_a_corrected_alias_goes_through() -> None:
+    in_place = seen(LOADING, None, version="4")
+    by_surge = seen(SURGING, report(), version="4", status="DEPLOYING", loading=1)
+    for loads in (in_place, by_surge):
+        late = follow(loads.rollout, (5, loads), (5 + LOAD_LIMIT_S, loads))
+        assert late.phase == Phase.SWAPPING
+        given_up = follow(loads.rollout, (5, loads), (6 + LOAD_LIMIT_S, loads))
+        assert given_up.rollout == replace(
+            PROVEN, trial=2, refused="4", refused_because="replicas load it, and none is ready after 600 s"
         )
-        assert "version 4: it is not ready after 600 s" in given_up.reason
-        corrected = decide(seen(given_up.rollout, report(), version="5"), LOAD_LIMIT_S + 2)
-        assert corrected.rollout is not None
-        assert (corrected.rollout.candidate, corrected.rollout.candidate_since_s) == ("5", LOAD_LIMIT_S + 2)
+        assert "keeps version 3: version 4: replicas load it" in given_up.reason
+        corrected = decide(seen(given_up.rollout, report(), version="5"), 7 + LOAD_LIMIT_S).rollout
+        assert corrected is not None
+        assert (corrected.candidate, corrected.candidate_since_s) == ("5", 7 + LOAD_LIMIT_S)
+
+
+def test_load_limit_begins_anew_with_each_replica_that_is_ready() -> None:
+    new = report("4", generation=2, trial=2)
+    one = seen(None, report(), report(), version="4", status="DEPLOYING", loading=1)
+    two = replace(one, reports=(new, report()))
+    goes_on = follow(SURGING, (0, one), (LOAD_LIMIT_S, two), (2 * LOAD_LIMIT_S, two))
+    assert goes_on.phase == Phase.SWAPPING
+    # A replica that dies and comes back is no progress.
+    back = follow(SURGING, (0, two), (LOAD_LIMIT_S, one), (LOAD_LIMIT_S + 1, two))
+    assert back.rollout is not None and back.rollout.refused == "4"
+
+
+def test_replicas_that_wait_for_a_node_load_nothing() -> None:
+    waits = seen(None, report(), version="4", status="DEPLOYING", loading=0)
+    loads = replace(waits, loading=1)
+    late = follow(SURGING, (0, loads), (LOAD_LIMIT_S, waits), (9 * LOAD_LIMIT_S, waits))
+    assert late.phase == Phase.SWAPPING
+    assert late.rollout is not None and late.rollout.loading_since_s is None
 
 
 # -- deploying -----------------------------------------------------------------------------------------
@@ -125,7 +161,7 @@ def test_replicas_that_serve_make_the_service_healthy() -> None:
 
 def test_service_is_healthy_once_the_ingress_leads_to_its_replicas() -> None:
     why = "http://127.0.0.1:8000 cannot be reached: Connection refused"
-    for rollout, *reports in ((FIRST, report()), (PROVEN, report()), (PROVEN, None)):
+    for rollout, *reports in ((FIRST, report()), (PROVEN, report()), (PROVEN, report(), None)):
         waits = decide(seen(rollout, *reports, unanswered=why))
         assert (waits.rollout, waits.phase) == (rollout, Phase.DEPLOYING)
         assert waits.reason == f"its replicas are ready, and {why}"
@@ -164,11 +200,13 @@ def test_moved_alias_becomes_a_candidate_beside_the_serving_version() -> None:
 
 def test_swap_waits_for_every_replica() -> None:
     waiting = decide(seen(LOADING, of_candidate(READY), None, version="4"))
-    assert (waiting.rollout, waiting.phase) == (LOADING, Phase.SWAPPING)
+    assert waiting.rollout == replace(LOADING, ready=1, loading_since_s=0.0)
+    assert waiting.phase == Phase.SWAPPING
     assert "1 of 2 replicas are ready" in waiting.reason
     # One that still speaks of the candidate before.
     stale = report(trial=1, candidate="4", state=READY)
-    assert decide(seen(LOADING, of_candidate(READY), stale, version="4")).rollout == LOADING
+    half = decide(seen(LOADING, of_candidate(READY), stale, version="4")).rollout
+    assert half == replace(LOADING, ready=1, loading_since_s=0.0)
     swapped = decide(seen(LOADING, of_candidate(READY), of_candidate(READY), version="4"))
     assert swapped.rollout == replace(PROVEN, serving="4", trial=2)
 
@@ -198,7 +236,8 @@ def test_refused_version_is_tried_again_once_the_alias_has_been_elsewhere() -> N
     # What replicas said of its former trial does not count.
     again = decide(seen(back, of_candidate(FAILED), version="4")).rollout
     assert again == replace(PROVEN, candidate="4", trial=3)
-    assert decide(seen(again, of_candidate(FAILED), version="4")).rollout == again
+    told = decide(seen(again, of_candidate(FAILED), version="4")).rollout
+    assert told == replace(again, loading_since_s=0.0)
 
 
 def test_alias_that_moves_back_drops_the_candidate() -> None:
@@ -229,8 +268,9 @@ def test_candidate_known_to_load_for_long_is_not_tried_in_place_at_all() -> None
 
 def test_surge_ends_when_only_new_replicas_answer() -> None:
     new = report("4", generation=2, trial=2)
-    assert decide(seen(SURGING, report(), new, version="4", status="DEPLOYING")).rollout == SURGING
-    assert decide(seen(SURGING, report(), new, version="4")).rollout == SURGING
+    for status in ("DEPLOYING", "RUNNING"):
+        half = decide(seen(SURGING, report(), new, version="4", status=status))
+        assert half.rollout == replace(SURGING, ready=1)
     done = decide(seen(SURGING, new, version="4"))
     assert done.rollout == replace(PROVEN, serving="4", generation=2, trial=2)
     assert done.phase == Phase.HEALTHY
@@ -257,8 +297,10 @@ def test_surge_that_fails_goes_back_to_the_replicas_there_were() -> None:
 
 @pytest.mark.parametrize("rollout", [PROVEN, LOADING, SURGING])
 def test_lost_order_changes_nothing_and_is_told(rollout: Rollout) -> None:
-    decision = decide(seen(rollout, report(), version=None, trouble="model digits has no alias champion"))
-    assert decision.rollout == rollout
+    says = report(trial=rollout.trial, candidate=rollout.beside)
+    decision = decide(seen(rollout, says, version=None, trouble="model digits has no alias champion"))
+    assert decision.rollout is not None
+    assert replace(decision.rollout, loading_since_s=None) == rollout
     assert decision.reason.startswith("order lost: model digits has no alias champion")
 
 
@@ -272,6 +314,52 @@ def test_service_whose_replicas_die_is_unhealthy_and_well_again() -> None:
     dying = seen(PROVEN, None, status="UNHEALTHY", message="a replica died")
     assert (decide(dying).phase, decide(dying).reason) == (Phase.UNHEALTHY, "a replica died")
     assert decide(seen(PROVEN, report())).phase == Phase.HEALTHY
+
+
+# -- what is healthy -----------------------------------------------------------------------------------
+
+
+def test_replicas_that_start_are_counted_apart_from_those_that_answer() -> None:
+    scales = decide(seen(PROVEN, report(), report(), None, least=2, target=4))
+    assert scales.phase == Phase.HEALTHY
+    assert scales.reason == "2 of 4 replicas answer, and the others start"
+    too_few = decide(seen(PROVEN, report(), None, least=2, target=2))
+    assert (too_few.phase, too_few.reason) == (Phase.DEPLOYING, "1 of 2 replicas answer")
+    assert decide(seen(PROVEN, least=0)).phase == Phase.HEALTHY
+
+
+def test_replicas_that_have_another_version_or_generation_are_not_healthy() -> None:
+    recorded = replace(PROVEN, serving="4", generation=2, trial=2)
+    for other in (report("3", generation=2), report("4", generation=1)):
+        decision = decide(seen(recorded, report("4", generation=2), other, version="4"))
+        assert (decision.phase, decision.answers) == (Phase.SWAPPING, False)
+        assert decision.reason == "1 of 2 replicas have version 4, and the others take it"
+
+
+def test_version_answers_once_every_replica_says_so() -> None:
+    swapped = decide(seen(LOADING, of_candidate(READY), version="4"))
+    assert swapped.rollout is not None and swapped.rollout.serving == "4"
+    assert (swapped.phase, swapped.answers) == (Phase.SWAPPING, False)
+    seen_to = decide(seen(swapped.rollout, report("4", trial=2), version="4"))
+    assert (seen_to.phase, seen_to.answers) == (Phase.HEALTHY, True)
+
+
+def test_config_that_serve_refuses_is_told_and_what_it_has_goes_on() -> None:
+    answers = decide(seen(PROVEN, report(), refused="Ray refused PUT (400): no such option"))
+    assert (answers.rollout, answers.phase) == (PROVEN, Phase.DEPLOYING)
+    assert answers.reason == "its config is not in force: Ray refused PUT (400): no such option"
+    nothing = decide(seen(FIRST, status=None, refused="Ray refused PUT (400): no such option"))
+    assert (nothing.rollout, nothing.phase) == (FIRST, Phase.UNHEALTHY)
+
+
+def test_replicas_that_serve_has_given_up_are_tried_anew_as_another_generation() -> None:
+    failed = seen(FIRST, status="DEPLOY_FAILED", message="no storage")
+    assert decide(failed).rollout == FIRST
+    again = decide(replace(failed, again=True))
+    assert (again.rollout, again.phase) == (replace(FIRST, generation=2, trial=2), Phase.DEPLOYING)
+    # A candidate that failed is refused, as ever.
+    surging = seen(SURGING, status="DEPLOY_FAILED", message="no", version="4", again=True)
+    assert decide(surging).rollout == replace(PROVEN, trial=2, refused="4", refused_because="no")
 
 
 @given(

@@ -1,0 +1,198 @@
+"""What there is: the records of services, what Serve has for them, and what is ordered.
+
+Each record is parsed alone. One that cannot be read is set aside: nobody writes to its run, and its
+application keeps the config that Serve has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from journeyman.cluster.ray_state import Application
+from journeyman.cluster.settings import Settings
+from journeyman.errors import NotFoundError, RefusedError, UnreadableError
+from journeyman.serve.control.pauses import Pauses
+from journeyman.serve.control.probe import Probe
+from journeyman.serve.control.swap import Snapshot
+from journeyman.serve.phases import Phase
+from journeyman.serve.records import Report, Rollout, ServiceRecord, read_service
+from journeyman.serve.spec import ModelReference, model_reference
+from journeyman.tracking.mlflow_api import MlflowApi
+from journeyman.tracking.records import CLUSTER, GRAPH_BYTES, KIND, SERVICE, UNDEPLOY_MS, Run
+
+ALIVE = ("RUNNING", "UPDATING")
+"""States of a replica that takes requests."""
+FAILURE_PAUSE_S = 60.0
+"""How long replicas that Serve has given up stay given up at first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What people want of this cluster's services, one a name."""
+
+    live: Sequence[ServiceRecord]
+    later: Sequence[tuple[ServiceRecord, str]]
+    """Of a name that another run has already, whose id it is."""
+    aside: Sequence[Run]
+    """Runs whose record cannot be read."""
+
+
+class Observer:
+    """One thread uses it. `refusal` tells why Serve has not what was decided of a service."""
+
+    def __init__(
+        self, mlflow: MlflowApi, settings: Settings, probe: Probe, refusal: Callable[[str], str]
+    ) -> None:
+        self._mlflow = mlflow
+        self._settings = settings
+        self._probe = probe
+        self._refusal = refusal
+        self._failures = Pauses(FAILURE_PAUSE_S)
+
+    def runs(self) -> list[Run]:
+        """Of services, those that have not ended, the oldest first."""
+        filter_string = (
+            f"tags.`{KIND}` = '{SERVICE}' and tags.`{CLUSTER}` = '{self._settings.cluster}' "
+            "and attributes.status = 'RUNNING'"
+        )
+        runs = self._mlflow.search_runs(self._mlflow.experiments(), filter_string)
+        return sorted(runs, key=lambda run: (run.start_ms, run.run_id))
+
+    def snapshot(
+        self,
+        record: ServiceRecord,
+        applications: Mapping[str, Application],
+        aliases: dict[str, dict[str, str]],
+        now: float,
+    ) -> Snapshot:
+        """One service; `aliases` are those of models that were asked about this turn, and grow."""
+        application = own_application(record.name, applications)
+        model, version, graph_bytes, trouble = "", None, 0, ""
+        if not record.undeploy:
+            reference = model_reference(record.spec)
+            model = reference.name
+            version, graph_bytes, trouble = self._ordered(reference, record.rollout, aliases)
+        replicas = application.replicas if application else ()
+        reports = _reports(record, application)
+        return Snapshot(
+            rollout=record.rollout,
+            model=model,
+            version=version,
+            trouble=trouble,
+            graph_bytes=graph_bytes,
+            undeploy=record.undeploy,
+            status=application.status if application else None,
+            message=application.message if application else "",
+            least=record.spec.replicas.least,
+            target=application.target_replicas if application else 0,
+            loading=sum(replica.state == "STARTING" and bool(replica.node_ip) for replica in replicas),
+            refused=why_not_placed(record.name, applications) or self._refusal(record.name),
+            again=self._again(record.name, version, application, now),
+            reports=reports,
+            told=tuple(record.reports.values()),
+            unanswered=self._unanswered(record, application),
+        )
+
+    def _again(self, name: str, version: str | None, application: Application | None, now: float) -> bool:
+        if application is None or application.status == "RUNNING":
+            self._failures.forget(name)
+            return False
+        if application.status != "DEPLOY_FAILED" or any(each.state in ALIVE for each in application.replicas):
+            return False
+        return self._failures.due(name, version, now)
+
+    def _unanswered(self, record: ServiceRecord, application: Application | None) -> str:
+        """Why nothing answers at a service's URL. Asked of a service until it is healthy, and not after."""
+        url = self._settings.serve_url
+        if not url or record.phase == Phase.HEALTHY or application is None or application.status != "RUNNING":
+            return ""
+        try:
+            status = self._probe.get(f"{url}/{record.name}/ping").status_code
+        except httpx.HTTPError as error:
+            return f"{url} cannot be reached: {error}"
+        return "" if status == 200 else f"{url} does not lead to them yet ({status})"
+
+    def _ordered(
+        self, reference: ModelReference, rollout: Rollout | None, aliases: dict[str, dict[str, str]]
+    ) -> tuple[str | None, int, str]:
+        """The version that is ordered and the size of its graph, or None and why that cannot be told."""
+        graph_bytes = 0
+        try:
+            version = reference.version
+            if reference.alias is not None:
+                if reference.name not in aliases:
+                    aliases[reference.name] = self._mlflow.aliases(reference.name)
+                version = aliases[reference.name].get(reference.alias)
+                if version is None:
+                    return None, 0, f"model {reference.name} has no alias {reference.alias}"
+            known = (rollout.serving, rollout.candidate, rollout.refused) if rollout else ()
+            if version not in known:
+                found = self._mlflow.model_version(reference.name, str(version))
+                tags = {tag["key"]: tag["value"] for tag in found.get("tags", ())}
+                told = tags.get(GRAPH_BYTES, "")
+                graph_bytes = int(told) if told.isdecimal() else 0
+        except (NotFoundError, RefusedError) as error:
+            return None, 0, error.message
+        return version, graph_bytes, ""
+
+
+def read_orders(runs: Sequence[Run], applications: Mapping[str, Application]) -> Orders:
+    """`runs`: the oldest first; of those of one name it is the service. Pure."""
+    holders: dict[str, str] = {}
+    live, later, aside = [], [], []
+    for run in runs:
+        holder = holders.get(run.name)
+        try:
+            record = read_service(run)
+        except UnreadableError:
+            aside.append(run)
+            # One that is ordered to end keeps its name as long as Serve has something of it.
+            if UNDEPLOY_MS not in run.tags or run.run_id in map(run_id_of, applications.values()):
+                holders.setdefault(run.name, run.run_id)
+            continue
+        if holder is None:
+            holders[run.name] = run.run_id
+            live.append(record)
+        else:
+            later.append((record, holder))
+    return Orders(live, later, aside)
+
+
+def run_id_of(application: Application) -> str | None:
+    """The run that an application's config says it belongs to; None where it is not Journeyman's."""
+    arguments = application.config.get("args")
+    run_id = arguments.get("run_id") if isinstance(arguments, Mapping) else None
+    return run_id if isinstance(run_id, str) else None
+
+
+def own_application(name: str, applications: Mapping[str, Application]) -> Application | None:
+    """That of a service, unless it is somebody else's."""
+    application = applications.get(name)
+    return None if application is None or _is_foreign(application) else application
+
+
+def _is_foreign(application: Application) -> bool:
+    # One that is ending has no config any more.
+    return not application.declared or bool(application.config and run_id_of(application) is None)
+
+
+def why_not_placed(name: str, applications: Mapping[str, Application]) -> str:
+    """Whose name or route a service would take: Serve takes such a config, and two answer at one address."""
+    for application in applications.values():
+        if not _is_foreign(application):
+            continue
+        route = application.route_prefix or application.config.get("route_prefix", "")
+        if application.name == name:
+            return f"an application {name} that is not Journeyman's has its name"
+        if route == f"/{name}":
+            return f"the application {application.name}, which is not Journeyman's, has its route /{name}"
+    return ""
+
+
+def _reports(record: ServiceRecord, application: Application | None) -> tuple[Report | None, ...]:
+    """What each replica that takes requests has said."""
+    replicas = application.replicas if application else ()
+    return tuple(record.reports.get(each.replica_id) for each in replicas if each.state in ALIVE)

@@ -1,0 +1,132 @@
+"""Writes what was decided of a service into its run: phase, reason, rollout, and what answers where."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import time
+from collections.abc import Callable, Mapping
+
+import httpx
+import orjson
+
+from journeyman.cluster.ray_state import Application
+from journeyman.cluster.settings import Settings
+from journeyman.errors import NotFoundError, RefusedError
+from journeyman.serve.control.probe import Probe
+from journeyman.serve.control.swap import Decision
+from journeyman.serve.phases import RUN_STATUS, Phase
+from journeyman.serve.records import Rollout, ServiceRecord, write_rollout
+from journeyman.serve.spec import ServiceSpec
+from journeyman.tracking.mlflow_api import MlflowApi
+from journeyman.tracking.records import (
+    CANDIDATE,
+    MODEL,
+    MODEL_RUN,
+    NOTE,
+    PHASE,
+    REASON,
+    REPLICA,
+    ROLLOUT,
+    SERVING,
+    URL,
+    Run,
+)
+
+_EXAMPLE_CHARACTERS = 300
+"""A longer example is left out of a service's note."""
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """One thread uses it. `check` raises where this control may write no more."""
+
+    def __init__(
+        self, mlflow: MlflowApi, settings: Settings, probe: Probe, check: Callable[[], None]
+    ) -> None:
+        self._mlflow = mlflow
+        self._settings = settings
+        self._probe = probe
+        self._check = check
+
+    def record(
+        self, record: ServiceRecord, application: Application | None, decision: Decision, now: float
+    ) -> None:
+        """Before it is acted on: whoever is killed in between leaves what is to be done."""
+        run, rollout = record.run, decision.rollout
+        tags = {PHASE: str(decision.phase), REASON: decision.reason}
+        if rollout is not None:
+            url = f"{self._settings.serve_url}/{record.name}"
+            tags |= {URL: url, CANDIDATE: rollout.candidate or ""}
+            if rollout != record.rollout:
+                tags[ROLLOUT] = write_rollout(rollout)
+            if decision.answers and run.tags.get(SERVING) != rollout.serving:
+                tags |= self._lineage(record.spec, rollout, url, now)
+        self._tag(run, tags)
+        self._clear(run, application)
+        if decision.phase == Phase.UNDEPLOYED:
+            self._check()
+            self._mlflow.update_run(run.run_id, RUN_STATUS[decision.phase], int(now * 1000))
+
+    def _tag(self, run: Run, tags: Mapping[str, str]) -> None:
+        changed = {key: value for key, value in tags.items() if run.tags.get(key, "") != value}
+        if changed:
+            self._check()
+            self._mlflow.set_tags(run.run_id, changed)
+
+    def _clear(self, run: Run, application: Application | None) -> None:
+        """Remove what replicas said that are gone. While Serve tells of none they may run all the same."""
+        if application is not None and not application.replicas:
+            return
+        alive = {replica.replica_id for replica in application.replicas} if application else set()
+        for key in run.tags:
+            if key.startswith(f"{REPLICA}.") and key.removeprefix(f"{REPLICA}.") not in alive:
+                self._check()
+                try:
+                    self._mlflow.delete_tag(run.run_id, key)
+                except NotFoundError:
+                    # Somebody else has removed it.
+                    continue
+
+    def _lineage(self, spec: ServiceSpec, rollout: Rollout, url: str, now: float) -> dict[str, str]:
+        """What is written when another version begins to answer."""
+        version: Mapping[str, str] = {}
+        try:
+            version = self._mlflow.model_version(rollout.model, rollout.serving)
+        except (NotFoundError, RefusedError) as error:
+            _log.warning("version %s of %s: %s", rollout.serving, rollout.model, error.message)
+        return {
+            MODEL: rollout.model,
+            SERVING: rollout.serving,
+            MODEL_RUN: version.get("run_id") or "",
+            NOTE: _note(spec, rollout, url, self._example(url), now),
+        }
+
+    def _example(self, url: str) -> str:
+        """A body that the service answers, where it is short enough to be read."""
+        if not self._settings.serve_url:
+            return ""
+        try:
+            body = self._probe.get(url).json()
+        except (httpx.HTTPError, ValueError):
+            return ""
+        example = body.get("example") if isinstance(body, Mapping) else None
+        text = orjson.dumps(example).decode() if example else ""
+        return text if len(text) <= _EXAMPLE_CHARACTERS else ""
+
+
+def _note(spec: ServiceSpec, rollout: Rollout, url: str, example: str, now: float) -> str:
+    """The service's page in MLflow, in Markdown."""
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+    body = shlex.quote(example or '{"inputs": …}')
+    return "  \n".join(
+        (
+            f"**{spec.name}** answers with version **{rollout.serving}** of model **{rollout.model}** "
+            f"({spec.model}).",
+            f"Since {since}.",
+            f"URL: {url}/invocations",
+            f"`curl {url}/invocations -H 'Content-Type: application/json' -d {body}`",
+            f"Stop it with `journeyman undeploy {spec.name}`.",
+        )
+    )
