@@ -7,6 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
+from journeyman.errors import UnreadableError
+from journeyman.serve.spec import ServiceSpec
+from journeyman.tracking import records
+from journeyman.tracking.records import Run, check_schema
+
 DEPLOYMENT = "model"
 GENERATION = "JOURNEYMAN_GENERATION"
 """In a replica's environment: which of a service's generations of replicas it belongs to."""
@@ -93,3 +100,38 @@ def read_report(text: str) -> Report:
 
 def write_report(report: Report) -> str:
     return json.dumps(asdict(report))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRecord:
+    """A service as its run tells it."""
+
+    run: Run
+    spec: ServiceSpec
+    rollout: Rollout | None
+    """None before control has taken it up."""
+    reports: Mapping[str, Report]
+    """By the id of the replica."""
+
+
+def read_service(run: Run) -> ServiceRecord:
+    """Raises UnreadableError with what of it cannot be read."""
+    check_schema(run)
+    try:
+        spec = ServiceSpec.model_validate_json(run.tags.get(records.SPEC, ""))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UnreadableError(f"its spec: {where + ': ' if where else ''}{first['msg']}") from None
+    told = "its rollout"
+    try:
+        written = run.tags.get(records.ROLLOUT)
+        rollout = read_rollout(written) if written else None
+        reports = {}
+        for key, text in run.tags.items():
+            if key.startswith(f"{records.REPLICA}."):
+                told = f"the report of replica {key.removeprefix(f'{records.REPLICA}.')}"
+                reports[key.removeprefix(f"{records.REPLICA}.")] = read_report(text)
+    except (ValueError, TypeError, KeyError) as error:
+        raise UnreadableError(f"{told}: {error}") from None
+    return ServiceRecord(run=run, spec=spec, rollout=rollout, reports=reports)

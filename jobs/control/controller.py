@@ -16,6 +16,7 @@ from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_state import RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError
+from journeyman.jobs.control.abandoned import abandoned
 from journeyman.jobs.control.decision import (
     Action,
     Job,
@@ -120,6 +121,9 @@ class JobController:
         ]
         runs = self._mlflow.search_runs(self._mlflow.experiments(), " and ".join(conditions))
         submitted = [run for run in runs if records.SUBMITTED_MS in run.tags]
+        for run in abandoned(runs, now * 1000):
+            with contextlib.suppress(RefusedError, NotFoundError):
+                self._mlflow.delete_run(run.run_id)
         submitted.sort(key=lambda run: (int(run.tags[records.SUBMITTED_MS]), run.run_id))
         jobs = []
         for run in submitted:

@@ -146,7 +146,7 @@ class ServiceController:
         )
         runs = self._mlflow.search_runs(self._mlflow.experiments(), filter_string)
         oldest: dict[str, Run] = {}
-        for run in sorted(runs, key=lambda run: run.start_ms):
+        for run in sorted(runs, key=lambda run: (run.start_ms, run.run_id)):
             if run.name not in oldest:
                 oldest[run.name] = run
             else:
