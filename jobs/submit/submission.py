@@ -109,7 +109,7 @@ def submit(order: Order, mlflow: MlflowApi, settings: Settings, key: str) -> Run
     Raises SpecError, before anything is written, for params that MLflow would refuse.
     """
     params = run_params(order.spec)
-    tags = _tags(order, settings, key)
+    tags = order_tags(order, settings, key)
     experiment_id = mlflow.experiment_id(order.spec.project)
     try:
         run = _eldest(experiment_id, mlflow, key)
@@ -160,7 +160,8 @@ def _write(order: Order, params: Mapping[str, str], mlflow: MlflowApi, run: Run)
     mlflow.set_tags(run.run_id, {records.SUBMITTED_MS: str(mlflow.now_ms())})
 
 
-def _tags(order: Order, settings: Settings, key: str) -> dict[str, str]:
+def order_tags(order: Order, settings: Settings, key: str) -> dict[str, str]:
+    """What the run of an order has from its first moment."""
     spec = order.spec
     tags = {
         records.SCHEMA: records.SCHEMA_VERSION,

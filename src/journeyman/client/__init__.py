@@ -2,9 +2,10 @@
 
 from journeyman.client.client import Client
 from journeyman.client.control import Control
-from journeyman.client.jobs import Job, Plan
+from journeyman.client.jobs import Job
 from journeyman.client.log_reader import LogChunk
 from journeyman.client.models import Exported
+from journeyman.client.plan import Plan
 from journeyman.client.services import Answer, Service
 
 __all__ = ["Answer", "Client", "Control", "Exported", "Job", "LogChunk", "Plan", "Service"]

@@ -14,9 +14,10 @@ from typing import Any
 from journeyman.client import control, jobs, models, services
 from journeyman.client.connection import Connection
 from journeyman.client.control import Control
-from journeyman.client.jobs import Job, Plan
+from journeyman.client.jobs import Job
 from journeyman.client.log_reader import LogChunk
 from journeyman.client.models import Exported
+from journeyman.client.plan import Plan
 from journeyman.client.services import Answer, Service
 from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_rest import Ray
@@ -55,7 +56,7 @@ class Client:
         return jobs.submit(self._connection, file, assignments)
 
     def plan(self, file: Path, assignments: Sequence[str] = ()) -> Plan:
-        """What submitting would do now, by the same decision control makes."""
+        """What submitting would do now, as control decides it, over the jobs that the caller may see."""
         return jobs.plan(self._connection, file, assignments)
 
     def jobs(self, limit: int = 30) -> list[Job]:

@@ -35,6 +35,14 @@ class Connection:
         filter_string = " and ".join((*ours, *conditions))
         return self.mlflow.search_runs(self.mlflow.experiments(), filter_string, limit)
 
+    def orders(self, *conditions: str, limit: int | None = None) -> list[Run]:
+        """The jobs. What is written last makes an order of a run: without it nothing takes notice of it."""
+        return self.runs(records.JOB, f"tags.`{records.SUBMITTED_MS}` != ''", *conditions, limit=limit)
+
+    def unfinished_orders(self) -> list[Run]:
+        """The jobs that have not ended, by the status of their runs."""
+        return self.orders(*(f"attributes.status != '{status}'" for status in records.ENDED_STATUSES))
+
     def run_of_id(self, kind: str, reference: str) -> Run | None:
         """By its whole id, which costs a tenth of a search; None where it is no run of this cluster's."""
         if len(reference) != _ID_CHARACTERS or not ID.fullmatch(reference):

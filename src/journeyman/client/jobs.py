@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from journeyman.client.connection import ID, NAME, SHOWN_IDS, Connection, only_one
 from journeyman.client.log_reader import LogChunk, LogReader
+from journeyman.client.plan import Plan, never, plan_of
 from journeyman.errors import NotFoundError, UnreadableError, UsageError
-from journeyman.jobs.admission import Candidate, Verdict, admit
 from journeyman.jobs.outcome import Outcome
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase
 from journeyman.jobs.place import read_places
@@ -34,8 +34,6 @@ _EXIT_CODES: Mapping[str, int] = {
 }
 """By phase, and by the status of a run whose phase cannot be read."""
 _FOLLOW_INTERVAL_S = 0.5
-_ORDERED = f"tags.`{records.SUBMITTED_MS}` != ''"
-"""What is written last: a run without it is no order, whatever else stands in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,18 +75,6 @@ class Job:
         if not self.ended:
             return 0
         return _EXIT_CODES[self.phase if self.phase in ENDED else self.status]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What would become of a job if it were submitted now."""
-
-    name: str
-    verdict: str
-    reason: str
-    workers: str
-    code_files: int
-    code_bytes: int
 
 
 def job_of(run: Run, url: str) -> Job:
@@ -138,24 +124,14 @@ def submit(connection: Connection, file: Path, assignments: Sequence[str]) -> Jo
     from journeyman.jobs.submit.submission import submit as write_down
 
     order = _order(connection, file, assignments)
-    verdict, reason = _admission(connection, order)
-    if verdict is Verdict.NEVER:
+    if reason := never(connection, order):
         raise UsageError(f"{file}: {reason}")
     run = write_down(order, connection.mlflow, connection.settings, key=uuid.uuid4().hex)
     return job_of(run, connection.page(run))
 
 
 def plan(connection: Connection, file: Path, assignments: Sequence[str]) -> Plan:
-    order = _order(connection, file, assignments)
-    verdict, reason = _admission(connection, order)
-    return Plan(
-        name=order.spec.name,
-        verdict=verdict.value,
-        reason=reason,
-        workers=str(order.spec.workers),
-        code_files=order.files,
-        code_bytes=len(order.code.content),
-    )
+    return plan_of(connection, _order(connection, file, assignments))
 
 
 def _order(connection: Connection, file: Path, assignments: Sequence[str]) -> Order:
@@ -169,33 +145,12 @@ def _order(connection: Connection, file: Path, assignments: Sequence[str]) -> Or
     return order
 
 
-def _admission(connection: Connection, order: Order) -> tuple[Verdict, str]:
-    from journeyman.jobs.spec import gang
-
-    waiting = [
-        Candidate(run_id=run.run_id, name=run.name, gang=())
-        for run in reversed(_orders(connection, "attributes.status = 'SCHEDULED'", limit=100))
-        if run.phase == Phase.QUEUED
-    ]
-    capacity = connection.ray.capacity(connection.settings.growth, connection.ray.applications())
-    new = Candidate(run_id="", name=order.spec.name, gang=gang(order.spec))
-    admission = admit([new], capacity)[0]
-    if admission.verdict is Verdict.NEVER:
-        reason = f"can never run: {admission.reason}; ask for fewer workers or smaller resources"
-        return Verdict.NEVER, reason
-    if admission.verdict is Verdict.START and waiting:
-        last = waiting[-1]
-        return Verdict.WAIT, f"waits behind job {last.name} ({last.run_id[:8]})"
-    return admission.verdict, admission.reason
-
-
 def jobs(connection: Connection, limit: int) -> list[Job]:
-    return [job_of(run, connection.page(run)) for run in _orders(connection, limit=limit)]
+    return [job_of(run, connection.page(run)) for run in connection.orders(limit=limit)]
 
 
 def unfinished_jobs(connection: Connection) -> list[Job]:
-    going_on = (f"attributes.status != '{status}'" for status in records.ENDED_STATUSES)
-    found = (job_of(run, connection.page(run)) for run in _orders(connection, *going_on))
+    found = (job_of(run, connection.page(run)) for run in connection.unfinished_orders())
     return [job for job in found if not job.ended]
 
 
@@ -270,13 +225,9 @@ def history(connection: Connection, job: Job, metric: str) -> list[tuple[int, fl
 # -- which run is meant --------------------------------------------------------------------------------
 
 
-def _orders(connection: Connection, *conditions: str, limit: int | None = None) -> list[Run]:
-    return connection.runs(records.JOB, _ORDERED, *conditions, limit=limit)
-
-
 def _job_run(connection: Connection, reference: str | None) -> Run:
     if reference is None:
-        newest = _orders(connection, limit=1)
+        newest = connection.orders(limit=1)
         if not newest:
             raise NotFoundError("no job was submitted yet", "Submit one: `journeyman submit train.yaml`.")
         return newest[0]
@@ -285,10 +236,10 @@ def _job_run(connection: Connection, reference: str | None) -> Run:
         return run
     found: Run | None = None
     if ID.fullmatch(reference):
-        begun = _orders(connection, f"attributes.run_id LIKE '{reference}%'", limit=SHOWN_IDS)
+        begun = connection.orders(f"attributes.run_id LIKE '{reference}%'", limit=SHOWN_IDS)
         found = only_one(begun, reference, "job")
     if found is None and NAME.fullmatch(reference):
-        found = next(iter(_orders(connection, f"tags.`{records.NAME}` = '{reference}'", limit=1)), None)
+        found = next(iter(connection.orders(f"tags.`{records.NAME}` = '{reference}'", limit=1)), None)
     if found is None:
         raise NotFoundError(f"there is no job {reference!r}", "`journeyman jobs` lists those there are.")
     return found

@@ -189,6 +189,40 @@ def test_every_param_of_a_config_that_is_taken_is_stored(shell: Shell) -> None:
     }
 
 
+def planned(shell: Shell, more: str) -> dict[str, str]:
+    """What `--dry-run` prints, by its heading."""
+    shell.written("train.py", "def loop(config):\n    pass\n")
+    shown = shell.run("submit", "--dry-run", shell.written("train.yaml", SPEC + more))
+    assert shown.exit_code == 0
+    pairs = (line.partition(" ") for line in shown.stdout.splitlines())
+    return {heading: told.strip() for heading, _, told in pairs}
+
+
+def test_dry_run_decides_as_control_does_and_orders_nothing(shell: Shell) -> None:
+    eight, nine = "resources: {cpus: 8}\n", "resources: {cpus: 9}\n"
+    assert planned(shell, eight)["Verdict"] == "start"
+    assert planned(shell, nine)["Verdict"] == "never"
+    shell.submit(eight)
+    first = shell.client.job().run_id
+    # Nothing of it is taken yet, and it goes first.
+    told = planned(shell, "")
+    assert (told["Verdict"], told["Reason"][:35]) == ("wait", "waits: needs 1 × 1 CPU, free are 0 ")
+    shell.submit(eight)
+    second = shell.client.job().run_id
+    assert planned(shell, "")["Reason"] == f"waits behind job digits ({second[:8]})"
+    # A record that cannot be read holds nobody up.
+    shell.mlflow.set_tags(first, UNREADABLE_JOB)
+    shell.client.cancel(second)
+    assert planned(shell, "")["Verdict"] == "start"
+    assert [job.run_id for job in shell.client.jobs()] == [second, first]
+
+
+def test_dry_run_tells_where_jobs_are_hidden(shell: Shell) -> None:
+    assert "hidden" not in planned(shell, "")["Reason"]
+    shell.ray.submit(f"{'0' * 32}-1", "python -m job", {}, {})
+    assert "(1 of those that run are hidden)" in planned(shell, "")["Reason"]
+
+
 # -- orders of services --------------------------------------------------------------------------------
 
 
