@@ -80,7 +80,7 @@ def measure(settings: Settings, processes: int, each: int) -> Burst:
     with tempfile.TemporaryDirectory() as scratch, Silence(control_heartbeat_file(settings.home)) as silence:
         folder = Path(scratch)
         (folder / "train.py").write_text(TRAIN)
-        capacity = client._ray.capacity((), ())
+        capacity = client._connection.ray.capacity((), ())
         cpus = max(node.total["CPU"] for node in capacity.nodes)
         (folder / "holder.yaml").write_text(
             f"kind: train\nname: holder\nentrypoint: train:loop\nresources: {{cpus: {cpus:g}}}\n"

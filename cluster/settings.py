@@ -7,6 +7,7 @@ Who asks MLflow is said in `tracking/access.py`.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -210,18 +211,23 @@ def read_secrets(home: Path) -> dict[str, str]:
 
 
 def write_secret(home: Path, name: str, value: str | None) -> None:
-    """Store a secret, or remove it where `value` is None."""
-    secrets = read_secrets(home)
-    if value is None:
-        if name not in secrets:
-            raise NotFoundError(f"no secret {name}", "`journeyman secret list` shows those there are.")
-        del secrets[name]
-    else:
-        secrets[name] = value
+    """Store a secret, or remove it where `value` is None; of two at once neither undoes the other."""
     path = secrets_file(home)
     make_home(home)
-    partial = path.with_suffix(".partial")
-    # Born closed: a file that is created open and closed later can be read in between.
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(secrets, file)
-    partial.replace(path)
+    # The lock has a file of its own, which stays: the secrets' is another one after each write.
+    with os.fdopen(os.open(path.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT, 0o600), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        secrets = read_secrets(home)
+        if value is None:
+            if name not in secrets:
+                raise NotFoundError(f"no secret {name}", "`journeyman secret list` shows those there are.")
+            del secrets[name]
+        else:
+            secrets[name] = value
+        partial = path.with_suffix(".partial")
+        # Born closed: a file that is created open and closed later can be read in between.
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(secrets, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)

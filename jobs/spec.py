@@ -133,14 +133,3 @@ def script_arguments(run: str) -> list[str]:
 def gang(spec: TrainSpec) -> Sequence[Amounts]:
     """The bundles a job needs before it can start: one per worker, the least number of them."""
     return [ray_amounts(spec.resources)] * spec.workers.least
-
-
-def flat_config(config: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """`{"optimizer": {"lr": 0.1}}` as `{"optimizer.lr": "0.1"}`, for MLflow's params."""
-    flat: dict[str, str] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            flat |= flat_config(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = str(value)
-    return flat

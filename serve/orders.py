@@ -5,14 +5,79 @@ from __future__ import annotations
 import getpass
 
 import yaml
+from pydantic import ValidationError
 
 from journeyman.cluster.settings import Settings
-from journeyman.errors import NotFoundError
+from journeyman.errors import NotFoundError, UnreadableError
 from journeyman.serve.phases import Phase
+from journeyman.serve.records import read_service
 from journeyman.serve.spec import ServiceSpec
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import Run
+
+
+def deploy(spec: ServiceSpec, mlflow: MlflowApi, settings: Settings) -> Run:
+    """Order a service, or change the order of the one that has its name; the run that carries the order.
+
+    Two who order one name at once both write a run, and look again: the second run ends itself, and its
+    order goes to the first. Raises SpecError, and UnreadableError where what is ordered cannot be read.
+    """
+    run = to_change(spec.name, mlflow, settings)
+    if run is None:
+        own = create_service(spec, mlflow, settings)
+        run = to_change(spec.name, mlflow, settings) or own
+        if run.run_id == own.run_id:
+            return own
+        _step_back(own, run, mlflow)
+    redeploy(spec, run, mlflow)
+    return run
+
+
+def services_named(name: str, mlflow: MlflowApi, settings: Settings) -> list[Run]:
+    """Those of a name that have not ended, the live one first: the one that started first.
+
+    One that is to be undeployed comes last: an order of its name is for the one that follows it. `name` is
+    one that a spec was allowed to have.
+    """
+    conditions = (
+        f"tags.`{records.KIND}` = '{records.SERVICE}'",
+        f"tags.`{records.CLUSTER}` = '{settings.cluster}'",
+        f"tags.`{records.NAME}` = '{name}'",
+        "attributes.status = 'RUNNING'",
+    )
+    found = mlflow.search_runs(mlflow.experiments(), " and ".join(conditions))
+    return sorted(found, key=lambda run: (records.UNDEPLOY_MS in run.tags, run.start_ms, run.run_id))
+
+
+def to_change(name: str, mlflow: MlflowApi, settings: Settings) -> Run | None:
+    """The run whose order a new one of this name changes; None where that makes a new service."""
+    first = next(iter(services_named(name, mlflow, settings)), None)
+    return None if first is None or records.UNDEPLOY_MS in first.tags else first
+
+
+def _step_back(own: Run, first: Run, mlflow: MlflowApi) -> None:
+    reason = f"ended: run {first.run_id} is the service {first.name}, and has its order now"
+    mlflow.set_tags(own.run_id, {records.PHASE: Phase.UNDEPLOYED.value, records.REASON: reason})
+    mlflow.update_run(own.run_id, "KILLED", mlflow.now_ms())
+
+
+def check_fits(spec: ServiceSpec) -> str:
+    """The order as it is stored. Raises SpecError where MLflow would cut it."""
+    stored = spec.model_dump_json()
+    records.check_order_fits(stored, f"the order for service {spec.name}")
+    return stored
+
+
+def ordered(run: Run) -> ServiceSpec:
+    """What is ordered by a run. Raises UnreadableError."""
+    try:
+        return read_service(run).spec
+    except UnreadableError as error:
+        raise UnreadableError(
+            f"service {run.name} cannot be read, and is left as it is: {error.message}",
+            error.hint or f"`journeyman undeploy {run.name}` takes it down; then deploy it anew.",
+        ) from None
 
 
 def create_service(spec: ServiceSpec, mlflow: MlflowApi, settings: Settings) -> Run:
@@ -22,7 +87,7 @@ def create_service(spec: ServiceSpec, mlflow: MlflowApi, settings: Settings) -> 
         records.KIND: records.SERVICE,
         records.CLUSTER: settings.cluster,
         records.NAME: spec.name,
-        records.SPEC: spec.model_dump_json(),
+        records.SPEC: check_fits(spec),
         records.PHASE: Phase.DEPLOYING,
         records.REASON: "ordered",
         "mlflow.user": getpass.getuser(),
@@ -36,16 +101,23 @@ def create_service(spec: ServiceSpec, mlflow: MlflowApi, settings: Settings) -> 
 
 def redeploy(spec: ServiceSpec, run: Run, mlflow: MlflowApi) -> None:
     """Change the order of a service that is there; the same order changes nothing."""
-    if ServiceSpec.model_validate(run.spec) != spec:
+    stored = check_fits(spec)
+    if ordered(run) != spec:
         _keep(spec, run, mlflow)
-        mlflow.set_tags(run.run_id, {records.SPEC: spec.model_dump_json()})
+        mlflow.set_tags(run.run_id, {records.SPEC: stored})
 
 
 def previous_order(run: Run, mlflow: MlflowApi) -> ServiceSpec:
     """The order before the one that stands. Raises NotFoundError where there is none."""
-    now = ServiceSpec.model_validate(run.spec)
+    now = ordered(run)
     for path in sorted(mlflow.artifacts(run.run_id, records.ORDERS_ARTIFACT), reverse=True):
-        kept = ServiceSpec.model_validate(yaml.safe_load(mlflow.download(run, path)))
+        try:
+            kept = ServiceSpec.model_validate(yaml.safe_load(mlflow.download(run, path)))
+        except (yaml.YAMLError, ValidationError):
+            raise UnreadableError(
+                f"the order before of service {run.name}, {path} of its run, cannot be read",
+                "Another version of Journeyman wrote it: deploy what you want in full.",
+            ) from None
         if kept != now:
             return kept
     raise NotFoundError(

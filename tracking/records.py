@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from journeyman.errors import UnreadableError
+from journeyman.errors import SpecError, UnreadableError
 
 SCHEMA_VERSION = "1"
 READ_SCHEMA_VERSIONS = ("1",)
@@ -129,6 +129,15 @@ def fitted(body: Mapping[str, Any], *texts: str) -> str:
     if len(written) > MAX_TAG_CHARACTERS:
         raise ValueError(f"a record of {len(written)} characters does not fit into a tag")
     return written
+
+
+def check_order_fits(stored: str, named: str) -> None:
+    """Raises SpecError where an order, as it is stored, is more than one tag holds: MLflow would cut it."""
+    if len(stored) > MAX_TAG_CHARACTERS:
+        raise SpecError(
+            f"{named} is {len(stored):,} characters as it is stored, and MLflow keeps {MAX_TAG_CHARACTERS:,}",
+            "Move what is large, under `config` or `env`, to a file of the code or of the model.",
+        )
 
 
 def check_schema(run: Run) -> None:

@@ -21,6 +21,7 @@ from journeyman.errors import (
     UnreachableError,
     UnreadableError,
 )
+from journeyman.jobs.control.abandoned import abandoned
 from journeyman.jobs.control.actions import (
     Action,
     CancelUnread,
@@ -93,7 +94,7 @@ class JobController:
         # Ray first, the runs after: a driver writes its outcome before it ends, so a driver that is seen to
         # have ended has its outcome in what is read next. The other way round it looks as if it had died.
         ray_jobs = self._ray.jobs()
-        jobs, unread = self._observe_jobs()
+        jobs, unread = self._observe_jobs(now)
         if not jobs and not unread:
             return False
         trouble: Exception | None = None
@@ -116,7 +117,7 @@ class JobController:
 
     # -- observe -------------------------------------------------------------------------------------
 
-    def _observe_jobs(self) -> tuple[list[JobRecord], list[Run]]:
+    def _observe_jobs(self, now: float) -> tuple[list[JobRecord], list[Run]]:
         """Those that have not ended, oldest first, and those that cannot be read."""
         conditions = [
             f"tags.`{records.KIND}` = '{records.JOB}'",
@@ -124,6 +125,10 @@ class JobController:
             *(f"attributes.status != '{status}'" for status in records.ENDED_STATUSES),
         ]
         runs = self._mlflow.search_runs(self._mlflow.experiments(), " and ".join(conditions))
+        for run in abandoned(runs, now * 1000):
+            if self._may_act():
+                with contextlib.suppress(RefusedError, NotFoundError):
+                    self._mlflow.delete_run(run.run_id)
         jobs, unread = list[JobRecord](), list[Run]()
         for run in runs:
             if records.SUBMITTED_MS not in run.tags:

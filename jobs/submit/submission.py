@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import getpass
 import hashlib
 import importlib.util
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,10 +21,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from journeyman.cluster.archive import Archive
 from journeyman.cluster.settings import Settings, read_secrets
 from journeyman.cluster.spec_file import override, parse, read_yaml
-from journeyman.errors import NotFoundError, SpecError
+from journeyman.errors import JourneymanError, NotFoundError, RefusedError, SpecError
 from journeyman.jobs.phases import Phase
-from journeyman.jobs.spec import TrainSpec, flat_config, script_arguments
+from journeyman.jobs.spec import TrainSpec, script_arguments
 from journeyman.jobs.submit.code import git_state, pack, travelling
+from journeyman.jobs.submit.params import run_params
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import Run
@@ -75,11 +77,8 @@ def read_order(file: Path, assignments: Sequence[str], home: Path | None, storag
         raise SpecError(
             f"{file}: config: a value holds itself", "Write it out without `&` and `*`."
         ) from None
-    if len(stored) > records.MAX_TAG_CHARACTERS:
-        raise SpecError(
-            f"{file} is over {records.MAX_TAG_CHARACTERS} characters, which is what MLflow keeps of a tag",
-            "Move what is large under `config` to a file beside the code.",
-        )
+    records.check_order_fits(stored, str(file))
+    run_params(resolved, f"{file}: ")
     return Order(spec=resolved, folder=folder, code=pack(folder), files=len(files))
 
 
@@ -104,27 +103,52 @@ def submit(order: Order, mlflow: MlflowApi, settings: Settings, key: str) -> Run
 
     A run that a try before this one left half written is completed: all that is written is the same each
     time. Of two tries at once the younger run steps back; should neither have seen the other, control takes
-    up one of the two.
+    up one of the two. Where MLflow refuses or a person interrupts, what was written by then is deleted; a
+    submitter that dies leaves half a run, which is no order, and which control deletes a day later.
+
+    Raises SpecError, before anything is written, for params that MLflow would refuse.
     """
+    params = run_params(order.spec)
+    tags = order_tags(order, settings, key)
     experiment_id = mlflow.experiment_id(order.spec.project)
-    run = _eldest(experiment_id, mlflow, key)
-    if run is None:
-        own = mlflow.create_run(experiment_id, order.spec.name, _tags(order, settings, key))
-        run = _eldest(experiment_id, mlflow, key) or own
-        if run.run_id != own.run_id:
-            mlflow.delete_run(own.run_id)
-    return run if records.SUBMITTED_MS in run.tags else _complete(order, mlflow, run)
+    try:
+        run = _eldest(experiment_id, mlflow, key)
+        if run is None:
+            own = mlflow.create_run(experiment_id, order.spec.name, tags)
+            run = _eldest(experiment_id, mlflow, key) or own
+            if run.run_id != own.run_id:
+                mlflow.delete_run(own.run_id)
+        if records.SUBMITTED_MS in run.tags:
+            return run
+        _write(order, params, mlflow, run)
+    except (KeyboardInterrupt, RefusedError, NotFoundError):
+        _withdraw(experiment_id, mlflow, key)
+        raise
+    return mlflow.run(run.run_id)
+
+
+def _of_key(experiment_id: str, mlflow: MlflowApi, key: str) -> list[Run]:
+    """What was written under a key, oldest first; half an order that was cancelled is not gone on with."""
+    runs = mlflow.search_runs([experiment_id], f"tags.`{records.SUBMISSION_KEY}` = '{key}'")
+    counted = (run for run in runs if run.active or records.SUBMITTED_MS in run.tags)
+    return sorted(counted, key=lambda run: (run.start_ms, run.run_id))
 
 
 def _eldest(experiment_id: str, mlflow: MlflowApi, key: str) -> Run | None:
-    runs = mlflow.search_runs([experiment_id], f"tags.`{records.SUBMISSION_KEY}` = '{key}'")
-    return min(runs, key=lambda run: (run.start_ms, run.run_id), default=None)
+    return next(iter(_of_key(experiment_id, mlflow, key)), None)
 
 
-def _complete(order: Order, mlflow: MlflowApi, run: Run) -> Run:
+def _withdraw(experiment_id: str, mlflow: MlflowApi, key: str) -> None:
+    """Delete what is half written, as far as MLflow lets; whole orders stay."""
+    with contextlib.suppress(JourneymanError):
+        for run in _of_key(experiment_id, mlflow, key):
+            if records.SUBMITTED_MS not in run.tags:
+                mlflow.delete_run(run.run_id)
+
+
+def _write(order: Order, params: Mapping[str, str], mlflow: MlflowApi, run: Run) -> None:
     spec = order.spec
     mlflow.update_run(run.run_id, "SCHEDULED")
-    params = flat_config(spec.config) | {"workers": str(spec.workers)}
     for start in range(0, len(params), 100):
         mlflow.log_batch(run.run_id, params=dict(list(params.items())[start : start + 100]))
     mlflow.upload(run, records.CODE_ARTIFACT, order.code.content)
@@ -132,12 +156,12 @@ def _complete(order: Order, mlflow: MlflowApi, run: Run) -> Run:
     mlflow.upload(run, records.SPEC_ARTIFACT, readable.encode())
     if inputs := _inputs(order):
         mlflow.log_inputs(run.run_id, inputs)
-    # The last word: control takes up no order without it.
+    # The last word: without it there is no order.
     mlflow.set_tags(run.run_id, {records.SUBMITTED_MS: str(mlflow.now_ms())})
-    return mlflow.run(run.run_id)
 
 
-def _tags(order: Order, settings: Settings, key: str) -> dict[str, str]:
+def order_tags(order: Order, settings: Settings, key: str) -> dict[str, str]:
+    """What the run of an order has from its first moment."""
     spec = order.spec
     tags = {
         records.SCHEMA: records.SCHEMA_VERSION,

@@ -11,9 +11,14 @@ if TYPE_CHECKING:
 
 
 def connect(context: typer.Context) -> Client:
-    """Raises StackDownError where there is nothing to talk to."""
+    """The client that the caller of the app gave as its object, else one of the context in force.
+
+    Raises StackDownError where there is nothing to talk to.
+    """
     from journeyman.client import Client
 
+    if isinstance(context.obj, Client):
+        return context.obj
     client = Client()
     context.call_on_close(client.close)
     return client

@@ -125,7 +125,7 @@ def _follow(client: Client, job: Job) -> Job:
         job = _watch_on_terminal(client, job) if sys.stdout.isatty() else _watch_in_lines(client, job)
     except KeyboardInterrupt:
         raise _detached(job) from None
-    if job.phase == "failed":
+    if job.readable and job.phase == "failed":
         _print_failure(client, job)
     say(outcome(job))
     print_fields([("Model", job.model_version or ""), ("MLflow", job.url)])
@@ -289,7 +289,7 @@ def jobs(
 
 def remark(job: Job) -> str:
     """What a listing says of a job: how far it is where it runs or is done, else why it is where it is."""
-    if job.phase in ("running", "finished"):
+    if job.readable and job.phase in ("running", "finished"):
         told = [metrics_line(job), f"→ {job.model_version}" if job.model_version else ""]
         if any(told):
             return "  ".join(part for part in told if part)
@@ -329,7 +329,10 @@ def job(
             ("MLflow", found.url),
         ]
     )
-    if found.phase == "failed":
+    if not found.readable:
+        say()
+        say("Control leaves a record that it cannot read as it is: nothing of it is started or changed.")
+    elif found.phase == "failed":
         say()
         _print_failure(client, found)
     if found.params:
@@ -483,7 +486,7 @@ def cancel(
 ) -> None:
     """Stop a job. Its record and its checkpoints stay."""
     client = connect_to_write(context)
-    found = client.job(reference)
+    found = client.job_to_cancel(reference)
     told = f"{found.name} {short(found.run_id)}"
     if found.ended:
         say(f"{told} is {found.phase} already: there is nothing to cancel.")

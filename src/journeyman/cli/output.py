@@ -36,6 +36,7 @@ STYLES = {
     "unhealthy": "red",
     "undeploying": "yellow",
     "undeployed": "magenta",
+    "unreadable": "red",
     "up": "green",
     "restarting": "yellow",
     "down": "red",

@@ -34,6 +34,7 @@ verbs = typer.Typer()
 
 SETTLE_S = 5.0
 SHOWN_METRICS = 12
+REFERENCE = "The service's name, or the beginning of its run's id."
 
 
 @verbs.command(
@@ -145,7 +146,7 @@ def services(
 @verbs.command(epilog=examples("journeyman service digits", "journeyman service digits --json"))
 def service(
     context: typer.Context,
-    name: str = typer.Argument(help="The service's name."),
+    name: str = typer.Argument(metavar="NAME|ID", help=REFERENCE),
     as_json: bool = typer.Option(False, "--json", help="Everything as JSON."),
 ) -> None:
     """One service: what answers, how many replicas, how well."""
@@ -174,11 +175,14 @@ def service(
     for verdict in verdicts:
         say()
         _print_verdict(verdict)
-    if not verdicts and not found.spec.get("engine"):
+    if found.readable and not verdicts and not found.spec.get("engine"):
         say()
         gpus = found.spec.get("resources", {}).get("gpus")
         where = "; a race takes GPUs of its own, on a node that serves it" if gpus else ""
         say(f"Its engines are not raced yet{where}.")
+    if not found.readable:
+        say()
+        say("Control leaves a record that it cannot read as it is; what serves goes on as it was ordered.")
     say()
     say(f"Next: `journeyman query {found.name} --example`, `journeyman undeploy {found.name}`.")
 
@@ -252,22 +256,22 @@ def _request(input_file: str) -> bytes:
 @verbs.command(epilog=examples("journeyman undeploy digits", "journeyman undeploy digits --yes"))
 def undeploy(
     context: typer.Context,
-    name: str = typer.Argument(help="The service's name."),
+    name: str = typer.Argument(metavar="NAME|ID", help=REFERENCE),
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
 ) -> None:
     """Take a service out of traffic. Its record and its model stay in MLflow."""
     client = connect_to_write(context)
     found = client.service(name)
     confirm(f"Undeploy {found.name}, which is {found.phase} at {found.url}?", yes=yes)
-    found = client.undeploy(found.name)
+    found = client.undeploy(name)
     say(f"{found.name}  {found.phase}  {found.reason}".rstrip())
 
 
 def _versions(service: Service) -> str:
     """`3`, or `3 → 4` while a candidate is on its way."""
-    serving = service.serving_version or "none"
+    serving = service.serving_version or ("none" if service.readable else "")
     return f"{serving} → {service.candidate_version}" if service.candidate_version else serving
 
 
 def _replicas(service: Service) -> str:
-    return f"{service.running_replicas} of {service.replicas}"
+    return f"{service.running_replicas} of {service.replicas}" if service.readable else ""

@@ -21,19 +21,20 @@ from journeyman.cli.output import (
     print_json,
     print_table,
     say,
+    short,
     since,
 )
 from journeyman.errors import JourneymanError, StackDownError, UsageError
 
 if TYPE_CHECKING:
-    from journeyman.client import Client, Control, Service
+    from journeyman.client import Control, Job, Service
     from journeyman.cluster.local.stack import Endpoints, Report, StackStatus
     from journeyman.cluster.settings import Settings
 
 verbs = typer.Typer()
 
-COUNTED_JOBS = 200
-"""How far back `status` looks for jobs that have not ended."""
+UNREADABLE = "unreadable"
+"""How `status` counts what this version cannot read, whatever phase is written there."""
 
 
 @verbs.command(
@@ -156,21 +157,22 @@ def status(
     local = stack.running or bool(stack.parts)
     # Without a stack here there may be a cluster that the environment names; else this tells there is none.
     settings = None if local and not stack.attached else load_settings(os.environ)
-    jobs: Counter[str] = Counter()
+    jobs: list[Job] = []
     services: list[Service] = []
     control: Control | None = None
     trouble: JourneymanError | None = None
     try:
         client = connect(context)
         control = client.control()
-        jobs, services = _work(client)
+        jobs, services = client.unfinished_jobs(), client.services()
     except JourneymanError as error:
         trouble = error
     if as_json:
         print_json(
             asdict(stack)
             | {"control": asdict(control) if control else None}
-            | {"jobs": dict(jobs), "services": [asdict(service) for service in services]}
+            | {"jobs": _counted(jobs), "services": [asdict(service) for service in services]}
+            | {"unreadable_jobs": [asdict(job) for job in jobs if not job.readable]}
             | {"trouble": trouble.message if trouble else None}
         )
     else:
@@ -187,10 +189,9 @@ def status(
     raise typer.Exit(0 if well and trouble is None else 1)
 
 
-def _work(client: Client) -> tuple[Counter[str], list[Service]]:
-    """How many jobs are in each phase that is not an end, and the services."""
-    jobs = Counter(str(job.phase) for job in client.jobs(limit=COUNTED_JOBS) if not job.ended)
-    return jobs, client.services()
+def _counted(jobs: list[Job]) -> dict[str, int]:
+    """How many jobs are in each phase."""
+    return dict(Counter(job.phase if job.readable else UNREADABLE for job in jobs))
 
 
 def _print_stack(stack: StackStatus) -> None:
@@ -236,9 +237,12 @@ def _print_control(control: Control | None) -> None:
     say(f"control: {control.name}, term {control.term}" + (f", heard from {heard} ago" if heard else ""))
 
 
-def _print_work(jobs: Counter[str], services: list[Service]) -> None:
-    counts = ", ".join(f"{count} {phase}" for phase, count in sorted(jobs.items()))
+def _print_work(jobs: list[Job], services: list[Service]) -> None:
+    counts = ", ".join(f"{count} {phase}" for phase, count in sorted(_counted(jobs).items()))
     say(f"jobs: {counts or 'none running, none queued'}")
+    for job in jobs:
+        if not job.readable:
+            say(f"  {job.name} {short(job.run_id)} {job.reason}")
     if not services:
         say("services: none")
         return

@@ -28,6 +28,8 @@ def _job(**changes: Any) -> Job:
         "name": "digits",
         "project": "default",
         "phase": "running",
+        "status": "RUNNING",
+        "readable": True,
         "reason": "2 workers step",
         "attempt": 1,
         "workers": "2",
@@ -113,6 +115,7 @@ def _submitted(mlflow_url: str, cluster: str, name: str, phase: str, logs: dict[
         records.SPEC: spec.model_dump_json(),
         records.PHASE: phase,
         records.REASON: f"{name} is {phase}",
+        records.CODE_SHA256: "0" * 64,
         records.SUBMITTED_MS: str(int(time.time() * 1000)),
     }
     mlflow = Mlflow(mlflow_url, os.environ)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from journeyman.cli import app
+from journeyman.cluster.settings import read_secrets, write_secret
 
 VALUE = "hf_0123456789"
 
@@ -72,3 +75,17 @@ def test_list_of_a_file_open_to_others_refuses(home: Path) -> None:
     code, out, err = _invoke("list")
     assert (code, out) == (2, "")
     assert "chmod 600" in err
+
+
+def test_secrets_that_are_set_at_once_are_all_kept(home: Path) -> None:
+    names = [f"TOKEN_{number}" for number in range(16)]
+    began = threading.Barrier(len(names), timeout=10)
+
+    def set_one(name: str) -> None:
+        began.wait()
+        write_secret(home, name, VALUE)
+
+    with ThreadPoolExecutor(len(names)) as people:
+        list(people.map(set_one, names))
+    assert read_secrets(home) == dict.fromkeys(names, VALUE)
+    assert stat.S_IMODE((home / "secrets.lock").stat().st_mode) == 0o600

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 
 import pytest
 from _pytest.mark.structures import ParameterSet
 
 from journeyman.client import Client
 from journeyman.cluster.archive import archive
-from journeyman.errors import JourneymanError, RefusedError
+from journeyman.errors import JourneymanError, NotFoundError, RefusedError
 from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.submit.submission import submit
 from journeyman.serve.orders import create_service
 from journeyman.serve.spec import ServiceSpec
+from journeyman.testing.wire import Wire
 from journeyman.tracking import records
 
 from .test_faults import Check, bystanders
 from .world import SETTINGS, Killed, Kind, World, job_is, order, service_is
 
+Result = TypeVar("Result")
 LONG = "训练数据无法读取，请检查路径。" * 400
 """A message of 6,000 characters, each of which JSON writes as six."""
 
@@ -56,9 +60,6 @@ def unreadable(kinds: Mapping[str, Mapping[str, str]], *fine: str) -> list[Param
     """Each kind; all but those that are fine already are marked."""
     mark = bug(1, "a record that cannot be read ends the turn, and with it every other job and service")
     return [pytest.param(tags, id=kind, marks=[] if kind in fine else [mark]) for kind, tags in kinds.items()]
-
-
-LISTED = ("a spec of another version", "a phase of another version", "a request to cancel that is no number")
 
 
 @pytest.mark.parametrize("tags", unreadable(UNREADABLE_JOBS, *UNREADABLE_JOBS))
@@ -120,16 +121,36 @@ def test_job_that_fails_in_any_language_ends_and_holds_up_nobody_else() -> None:
     assert wrong(world, others, lambda: job_is(world, job, "failed")) == []
 
 
-@pytest.mark.parametrize("tags", unreadable(UNREADABLE_JOBS, *LISTED, "no code"))
+@pytest.mark.parametrize("tags", UNREADABLE_JOBS.values(), ids=UNREADABLE_JOBS)
 def test_listing_shows_the_jobs_beside_one_that_cannot_be_read(tags: Mapping[str, str]) -> None:
     world = World()
-    world.mlflow.set_tags(world.submit("job"), tags)
+    job = world.submit("job")
+    world.mlflow.set_tags(job, tags)
     world.submit("other")
     client = Client(SETTINGS, mlflow=world.mlflow, ray=world.ray)
-    assert {"other"} <= {job.name for job in client.jobs()}
+    assert sorted(found.name for found in client.jobs()) == ["job", "other"]
+    assert sorted(found.name for found in client.unfinished_jobs()) == ["job", "other"]
+    # It can be named and cancelled all the same.
+    for reference in (job, job[:8], "job"):
+        assert client.job(reference).run_id == job
+    assert client.cancel(job).run_id == job
+    assert world.run(job).tags[records.CANCEL_MS].isdigit()
 
 
-@bug(13, "the order of a service is not looked at for its size, and is cut as it is written")
+@pytest.mark.parametrize("tags", UNREADABLE_SERVICES.values(), ids=UNREADABLE_SERVICES)
+def test_listing_shows_the_services_beside_one_that_cannot_be_read(tags: Mapping[str, str]) -> None:
+    world = World()
+    service = world.deploy("letters")
+    world.mlflow.set_tags(service, tags)
+    world.deploy("numbers")
+    client = Client(SETTINGS, mlflow=world.mlflow, ray=world.ray)
+    assert [found.name for found in client.services()] == ["letters", "numbers"]
+    for reference in (service, service[:8], "letters"):
+        assert client.service(reference).run_id == service
+    assert client.undeploy(service).run_id == service
+    assert records.UNDEPLOY_MS in world.run(service).tags
+
+
 def test_order_for_a_service_that_does_not_fit_is_refused() -> None:
     world = World()
     world.register("letters")
@@ -236,14 +257,13 @@ def test_job_that_waits_and_that_nobody_may_write_to_takes_no_place() -> None:
 
 
 def interrupted() -> Iterator[int]:
-    """The numbers of the requests of a submission."""
+    """The numbers of the requests of a submission, each of which may be its last."""
     world = World()
     world.begin()
     submit(order("job"), world.on_trial(), SETTINGS, "key")
     return iter(range(1, len(world.requests) + 1))
 
 
-@bug(10, "an order that was cut in half is listed for ever, and nobody can cancel it")
 def test_order_that_was_cut_in_half_is_whole_or_not_there() -> None:
     left: dict[int, str] = {}
     for at in interrupted():
@@ -261,16 +281,75 @@ def test_order_that_was_cut_in_half_is_whole_or_not_there() -> None:
     assert left == {}
 
 
-@bug(10, "a param that MLflow refuses leaves half an order behind")
-def test_order_that_mlflow_refuses_leaves_nothing_behind() -> None:
+def failing(at: int, trouble: BaseException) -> Wire:
+    """Has the request of one number fail, and all others answered."""
+    numbers = itertools.count(1)
+
+    def wire(name: str, request: Callable[[], Result], /) -> Result:
+        if next(numbers) == at:
+            raise trouble
+        return request()
+
+    return wire
+
+
+@pytest.mark.parametrize("trouble", [RefusedError("no"), KeyboardInterrupt()], ids=["refused", "interrupted"])
+def test_order_that_is_refused_or_interrupted_is_whole_or_leaves_nothing_behind(
+    trouble: BaseException,
+) -> None:
+    left: list[int] = []
+    for at in interrupted():
+        world = World()
+        with pytest.raises(type(trouble)):
+            submit(order("job"), world.mlflow.another(wire=failing(at, trouble)), SETTINGS, "key")
+        left.append(len(world.run_ids()))
+        client = Client(SETTINGS, mlflow=world.mlflow, ray=world.ray)
+        assert len(client.jobs()) == left[-1]
+    # The last request of all only looks at the order, which is whole by then.
+    assert left == [0] * (len(left) - 1) + [1]
+
+
+def test_half_an_order_is_cancelled_by_its_id_alone_and_no_other_verb_knows_it() -> None:
     world = World()
-    with pytest.raises(RefusedError):
-        submit(order("job", config={"loss(mse)": 1}), world.mlflow, SETTINGS, "key")
+    run_id = half_an_order(world)
     client = Client(SETTINGS, mlflow=world.mlflow, ray=world.ray)
-    assert client.jobs() == []
+    assert (client.jobs(), client.unfinished_jobs()) == ([], [])
+    for reference in (run_id, run_id[:8], "job"):
+        with pytest.raises(NotFoundError):
+            client.job(reference)
+    with pytest.raises(NotFoundError):
+        client.cancel("job")
+    assert not client.job_to_cancel(run_id[:8]).ended
+    assert client.cancel(run_id[:8]).phase == "cancelled"
+    assert world.run(run_id).status == "KILLED"
+    # The same submission, tried again, does not go on with what was cancelled.
+    again = submit(order("job"), world.mlflow, SETTINGS, "key")
+    assert again.run_id != run_id
+    assert [job.run_id for job in client.jobs()] == [again.run_id]
 
 
-@bug(11, "of two runs of one name the client means the newest and control the oldest")
+def test_half_an_order_is_deleted_by_control_a_day_later() -> None:
+    world = World()
+    half_an_order(world)
+    others = bystanders(world)
+    runs = len(world.run_ids())
+    world.settle()
+    assert len(world.run_ids()) == runs
+    world.now_s += 25 * 3600
+    world.settle()
+    assert len(world.run_ids()) == runs - 1
+    assert wrong(world, others) == []
+
+
+def half_an_order(world: World) -> str:
+    """Of a submitter that died before the last word; the id of its run."""
+    client = world.mlflow.another(wire=failing(len(list(interrupted())) - 1, Killed()))
+    with pytest.raises(Killed):
+        submit(order("job"), client, SETTINGS, "key")
+    (run_id,) = world.run_ids()
+    return run_id
+
+
 def test_two_orders_of_one_name_are_one_service() -> None:
     world = World()
     world.register("letters")

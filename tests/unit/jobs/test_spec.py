@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from journeyman.cluster.spec_file import override, parse, parse_bytes, parse_seconds, read_yaml
 from journeyman.errors import SpecError
-from journeyman.jobs.spec import TrainSpec, flat_config, gang, script_arguments
+from journeyman.jobs.spec import TrainSpec, gang, script_arguments
 
 GOOD: dict[str, Any] = {"kind": "train", "name": "digits", "entrypoint": "train:train_loop"}
 
@@ -100,15 +100,6 @@ def test_override_that_says_nothing_is_refused(assignment: str) -> None:
 def test_script_is_taken_with_and_without_python() -> None:
     assert script_arguments("python train.py --lr '0 1'") == ["train.py", "--lr", "0 1"]
     assert script_arguments("train.py") == ["train.py"]
-
-
-def test_config_is_flat_for_params() -> None:
-    assert flat_config({"a": {"b": 1, "c": {"d": None}}, "e": [1], "f": {}}) == {
-        "a.b": "1",
-        "a.c.d": "None",
-        "e": "[1]",
-        "f": "{}",
-    }
 
 
 @given(st.floats(0.001, 1e6), st.sampled_from(["ms", "s", "m", "h", "d"]))

@@ -90,7 +90,7 @@ def test_git_state_tells_the_commit_and_changes(folder: Path) -> None:
         ("kind: train\nname: a\nrun: gone.py --lr 1\n", "run: gone.py is not there"),
         (SPEC + "requirements: gone.txt\n", "there is no file"),
         (SPEC + "data: {train: gone.csv}\n", "data.train: there is nothing at"),
-        (SPEC + f"config: {{x: {'y' * 9000}}}\n", "over 8000 characters"),
+        (SPEC + f"config: {{x: {'y' * 9000}}}\n", "characters as it is stored, and MLflow keeps 8,000"),
     ],
 )
 def test_order_that_could_not_run_is_refused_before_it_is_written(
