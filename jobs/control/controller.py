@@ -257,6 +257,8 @@ class JobController:
         else:
             claimant = self._claimant
         started = {records.ATTEMPT: str(start.attempt), records.WORKERS_STARTED_MS: ""}
+        if start.demand or records.DEMAND_MS in run.tags:
+            started[records.DEMAND_MS] = str(int(now * 1000)) if start.demand else ""
         self._mlflow.set_tags(run.run_id, started)
         self._record(start.job, Phase.STARTING, start.reason, now)
         environment = runtime_env(start.job, start.attempt, claimant, self._settings)

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_state import RayJob
-from journeyman.jobs.admission import Candidate, Verdict, admit
+from journeyman.jobs.admission import GROWTH_LIMIT_S, Candidate, Verdict, admit, is_demand
 from journeyman.jobs.control.attempts import another_attempt, driverless
 from journeyman.jobs.control.hang import FLOOR_S, Pace, Watch, hang_reason
 from journeyman.jobs.outcome import Cause, Outcome
@@ -76,6 +76,8 @@ class Start:
     job: Job
     attempt: int
     reason: str
+    demand: bool = False
+    """Whether it starts for the cluster to grow, which nobody said it would."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +129,17 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
                 actions.append(Mark(job=job, phase=job.phase, reason=job.run.reason))
     # What a starting job has not taken yet is not free, whatever the nodes say.
     capacity = snapshot.capacity
+    growing: Candidate | None = None
     for job in snapshot.jobs:
-        if job.phase is Phase.STARTING:
+        if job.phase is not Phase.STARTING:
+            continue
+        if is_demand(gang(job.spec), snapshot.capacity):
+            # It holds nothing until all its nodes are there.
+            growing = growing or _candidate(job)
+        else:
             capacity = capacity.after(gang(job.spec))
-    for job, admission in zip(queue, admit([_candidate(job) for job in queue], capacity), strict=True):
+    admissions = admit([_candidate(job) for job in queue], capacity, growing)
+    for job, admission in zip(queue, admissions, strict=True):
         match admission.verdict:
             case Verdict.NEVER:
                 # It fitted when it was submitted: a node is gone, and may come back.
@@ -138,10 +147,13 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
                 actions.append(Mark(job=job, phase=Phase.QUEUED, reason=reason))
             case Verdict.WAIT:
                 actions.append(Mark(job=job, phase=Phase.QUEUED, reason=admission.reason))
-            case Verdict.START if job.run.tags[records.CODE_SHA256] not in snapshot.code_there:
+            case Verdict.START | Verdict.GROW if job.run.tags[records.CODE_SHA256] not in snapshot.code_there:
                 actions.append(Upload(job=job, reason="takes its code to the cluster"))
             case Verdict.START:
                 actions.append(Start(job=job, attempt=job.run.attempt + 1, reason=admission.reason))
+            case Verdict.GROW:
+                reason = f"starts for the cluster to grow: {admission.reason}"
+                actions.append(Start(job=job, attempt=job.run.attempt + 1, reason=reason, demand=True))
             case _:
                 assert_never(admission.verdict)
     return actions
@@ -200,7 +212,12 @@ def _follow_living(job: Job, snapshot: Snapshot, now: float) -> list[Action]:
     if job.phase is Phase.STARTING:
         # Ray learns late that a node is gone: what it said was free when the attempt began may not be there.
         [admission] = admit([_candidate(job)], snapshot.capacity)
-        if admission.verdict is Verdict.NEVER:
+        demand_ms = run.milliseconds(records.DEMAND_MS)
+        since_s = now - demand_ms / 1000 if demand_ms else 0.0
+        if admission.verdict is Verdict.GROW and since_s > GROWTH_LIMIT_S:
+            reason = f"no nodes came for it within {GROWTH_LIMIT_S / 60:g} min: {admission.reason}"
+            return [Stop(job=job, reason=reason)]
+        if admission.verdict in (Verdict.NEVER, Verdict.GROW):
             return [Mark(job=job, phase=Phase.STARTING, reason=f"waits for nodes: {admission.reason}")]
     progress = snapshot.progress.get(job.run.run_id)
     if progress is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from journeyman.attach.proof import Node, judge, read_output
 from journeyman.cluster.archive import Archive, own_archive, package_uri
+from journeyman.cluster.capacity import Growth
 from journeyman.cluster.contexts import check_name, context_folder, use_context
 from journeyman.cluster.local.plan import Plan, Target, write_plan
 from journeyman.cluster.local.stack import Endpoints, Report, start, stop
@@ -44,10 +45,13 @@ def attach(
     mlflow_url: str,
     serve_url: str | None,
     storage: str,
+    growth: tuple[Growth, ...] | None,
     environ: Mapping[str, str],
     report: Report,
 ) -> Endpoints:
     """Prove the cluster, remember it as context `name`, and start control for it.
+
+    `growth` is what its autoscaler may add, None where nobody says.
 
     Raises UsageError naming all that stands in the way, UnreachableError and DeniedError.
     """
@@ -57,6 +61,7 @@ def attach(
         serve_url=_address("--serve", serve_url) if serve_url else serve_address(ray_url),
         storage=storage.rstrip("/"),
         stack=uuid.uuid4().hex,
+        growth=growth,
     )
     check_name(name)
     folder = context_folder(home, name)

@@ -54,6 +54,11 @@ def up(
     serve: str | None = typer.Option(
         None, "--serve", help="Where its services answer; port 8000 of the head unless said."
     ),
+    grow: list[str] = typer.Option(
+        [],
+        "--grow",
+        help="What its autoscaler may start: `4:CPU=8,GPU=1`, at most 4 such nodes, or `none`; repeatable.",
+    ),
     name: str | None = typer.Option(
         None, "--context", help="What to call the cluster; the name of its head unless said."
     ),
@@ -70,10 +75,10 @@ def up(
 
     try:
         if address is not None:
-            endpoints = _attach(address, mlflow, storage, serve, name, report)
-        elif mlflow or storage or serve or name:
+            endpoints = _attach(address, mlflow, storage, serve, grow, name, report)
+        elif mlflow or storage or serve or grow or name:
             raise UsageError(
-                "--mlflow, --storage, --serve and --context tell of a cluster that is attached",
+                "--mlflow, --storage, --serve, --grow and --context tell of a cluster that is attached",
                 "Name it: `journeyman up --address http://head:8265 …`.",
             )
         else:
@@ -94,17 +99,28 @@ def up(
 
 
 def _attach(
-    address: str, mlflow: str | None, storage: str | None, serve: str | None, name: str | None, report: Report
+    address: str,
+    mlflow: str | None,
+    storage: str | None,
+    serve: str | None,
+    grow: list[str],
+    name: str | None,
+    report: Report,
 ) -> Endpoints:
     from urllib.parse import urlsplit
 
     from journeyman.attach.attach import attach
+    from journeyman.cluster.growth import parse_growth
     from journeyman.cluster.settings import home_folder
 
     if mlflow is None or storage is None:
         missing = "--mlflow" if mlflow is None else "--storage"
         what = "the MLflow server to use" if mlflow is None else "a place that all its nodes can write"
         raise UsageError(f"--address needs {missing}: {what}", f"Add `{missing} …`.")
+    try:
+        growth = parse_growth(grow)
+    except ValueError as error:
+        raise UsageError(f"--grow: {error}", "Say how many, and of what: `--grow 4:CPU=8,GPU=1`.") from None
     return attach(
         home_folder(os.environ),
         name or (urlsplit(address).hostname or address),
@@ -112,6 +128,7 @@ def _attach(
         mlflow_url=mlflow,
         serve_url=serve,
         storage=storage,
+        growth=growth,
         environ=os.environ,
         report=report,
     )
@@ -149,6 +166,7 @@ def status(
 
     Exit code 0 when every part is up, 1 when one is not, 2 when there is no stack.
     """
+    from journeyman.cluster.growth import written_growth
     from journeyman.cluster.local.stack import observe
     from journeyman.cluster.settings import context_home, load_settings
 
@@ -169,6 +187,7 @@ def status(
     if as_json:
         print_json(
             asdict(stack)
+            | {"growth": written_growth(settings.growth) if settings else []}
             | {"control": asdict(control) if control else None}
             | {"jobs": dict(jobs), "services": [asdict(service) for service in services]}
             | {"trouble": trouble.message if trouble else None}
@@ -217,6 +236,8 @@ def _print_stack(stack: StackStatus) -> None:
 
 
 def _print_cluster(settings: Settings) -> None:
+    from journeyman.cluster.growth import describe_growth
+
     print_fields(
         [
             ("Context", settings.context),
@@ -224,6 +245,7 @@ def _print_cluster(settings: Settings) -> None:
             ("Ray", settings.ray_url),
             ("Services", settings.serve_url),
             ("Storage", settings.storage or ""),
+            ("Growth", describe_growth(settings.growth)),
         ]
     )
 

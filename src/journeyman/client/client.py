@@ -173,14 +173,21 @@ class Client:
 
     # -- jobs ----------------------------------------------------------------------------------------
 
-    def submit(self, file: Path, assignments: Sequence[str] = ()) -> Job:
-        """Order a job. Raises SpecError, and UsageError where it could never run on this cluster."""
+    def submit(
+        self, file: Path, assignments: Sequence[str] = (), warn: Callable[[str], None] = lambda message: None
+    ) -> Job:
+        """Order a job; `warn` is told where it may wait in vain.
+
+        Raises SpecError, and UsageError where it could never run on this cluster.
+        """
         from journeyman.jobs.submit.submission import submit
 
         order = self._order(file, assignments)
         verdict, reason = self._admission(order)
         if verdict is Verdict.NEVER:
             raise UsageError(f"{file}: {reason}")
+        if verdict is Verdict.GROW:
+            warn(f"{file}: {reason}")
         run = submit(order, self._mlflow, self.settings, key=uuid.uuid4().hex)
         return self._job(run)
 
@@ -221,6 +228,8 @@ class Client:
         if admission.verdict is Verdict.NEVER:
             reason = f"can never run: {admission.reason}; ask for fewer workers or smaller resources"
             return Verdict.NEVER, reason
+        if admission.verdict is Verdict.GROW:
+            return Verdict.GROW, f"fits no node there is: {admission.reason}; the cluster may grow for it"
         if admission.verdict is Verdict.START and waiting:
             last = waiting[-1]
             return Verdict.WAIT, f"waits behind job {last.name} ({last.run_id[:8]})"
