@@ -81,6 +81,15 @@ class Ray:
     def version(self) -> str:
         return str(self._json("GET", "/api/version")["ray_version"])
 
+    def cluster_id(self) -> str | None:
+        """Ray's own, another after each start of a head that keeps nothing; None where it is not told."""
+        try:
+            told = self._json("GET", "/cluster_id")["data"]["clusterId"]
+        except (NotFoundError, RefusedError, KeyError, TypeError, ValueError):
+            # The route belongs to Ray's statistics of use, and is promised by nobody.
+            return None
+        return str(told) or None
+
     # -- jobs ----------------------------------------------------------------------------------------
 
     def jobs(self) -> dict[str, RayJob]:

@@ -71,6 +71,8 @@ GIT_DIRTY = "journeyman.git_dirty"
 CLAIM_PARAM = "attempt"
 """Params are write-once in MLflow: the claimant whose `attempt.<n>` was stored owns attempt n."""
 
+RAY_CLUSTER = "journeyman.ray_cluster"
+"""Ray's own id of the cluster, beside the lease; empty where Ray does not tell."""
 BEAT = "journeyman.beat"
 """Of the control that is in control: `<term> <count> <milliseconds>`, another one every few seconds."""
 TERM_PARAM = "term"

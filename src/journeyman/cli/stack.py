@@ -59,6 +59,11 @@ def up(
         "--grow",
         help="What its autoscaler may start: `4:CPU=8,GPU=1`, at most 4 such nodes, or `none`; repeatable.",
     ),
+    cluster: str | None = typer.Option(
+        None,
+        "--cluster",
+        help="What its records call it, for good; its address unless said.",
+    ),
     name: str | None = typer.Option(
         None, "--context", help="What to call the cluster; the name of its head unless said."
     ),
@@ -75,10 +80,11 @@ def up(
 
     try:
         if address is not None:
-            endpoints = _attach(address, mlflow, storage, serve, grow, name, report)
-        elif mlflow or storage or serve or grow or name:
+            endpoints = _attach(address, mlflow, storage, serve, grow, cluster, name, report)
+        elif mlflow or storage or serve or grow or cluster or name:
             raise UsageError(
-                "--mlflow, --storage, --serve, --grow and --context tell of a cluster that is attached",
+                "--mlflow, --storage, --serve, --grow, --cluster and --context "
+                "tell of a cluster that is attached",
                 "Name it: `journeyman up --address http://head:8265 …`.",
             )
         else:
@@ -104,6 +110,7 @@ def _attach(
     storage: str | None,
     serve: str | None,
     grow: list[str],
+    cluster: str | None,
     name: str | None,
     report: Report,
 ) -> Endpoints:
@@ -129,6 +136,7 @@ def _attach(
         serve_url=serve,
         storage=storage,
         growth=growth,
+        cluster=cluster,
         environ=os.environ,
         report=report,
     )
