@@ -104,6 +104,8 @@ class RecordedRay:
     stopped: list[str] = field(default_factory=list)
     configs: list[dict[str, Any]] = field(default_factory=list)
     """Of Serve, as they were PUT."""
+    asked: list[str] = field(default_factory=list)
+    """Paths with their queries, in order."""
 
     def job(self, submission_id: str) -> dict[str, Any]:
         """Ray's record of a job, to be changed."""
@@ -151,6 +153,7 @@ def recorded_ray(golden: Golden) -> Iterator[RecordedRay]:
 
         def _answer(self) -> None:
             content = self.rfile.read(int(self.headers.get("content-length", 0)))
+            ray.asked.append(self.path)
             status, body = ray.answer(self.command, urlsplit(self.path).path, content)
             self.send_response(status)
             self.send_header("content-length", str(len(body)))
