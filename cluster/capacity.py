@@ -6,11 +6,14 @@ A gang is all or nothing: one bundle of resources per worker, each bundle on one
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Amounts = Mapping[str, float]
 """Ray's name of a resource (`CPU`, `GPU`, `memory` in bytes) to how much of it."""
 
+USEFUL = ("CPU", "GPU", "memory")
+ACCELERATOR = "accelerator_type:"
+"""What the name of the resource begins with that Ray gives to nodes of one accelerator."""
 _COUNTED = ("CPU", "GPU")
 
 
@@ -20,14 +23,22 @@ class Node:
 
     total: Amounts
     free: Amounts
+    """Empty where Ray does not tell: what is unknown is not free."""
+    known: bool = True
+    """Whether Ray tells what of it is free."""
+    head: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """Machines of one shape that the autoscaler may add."""
+    """Nodes of one shape that the autoscaler starts and ends."""
 
     total: Amounts
     nodes: int
+    """How many there may be at once, beside the head; those that run already are among them."""
+
+    def __str__(self) -> str:
+        return f"up to {self.nodes} × {describe(self.total)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +55,10 @@ class Capacity:
     """A snapshot of the cluster."""
 
     nodes: tuple[Node, ...]
-    growth: tuple[Growth, ...] = ()
+    to_come: tuple[Node, ...] = ()
+    """Nodes that the autoscaler may still add."""
+    growth_unknown: bool = False
+    """Whether an autoscaler runs of which nobody said what it may add."""
     occupants: tuple[Occupant, ...] = ()
 
     def totals(self) -> dict[str, float]:
@@ -54,11 +68,12 @@ class Capacity:
         return _sums([node.free for node in self.nodes])
 
     def after(self, gang: Sequence[Amounts]) -> Capacity:
-        """The capacity once this gang has what it can get of what is free."""
-        free = [dict(node.free) for node in self.nodes]
+        """The capacity once this gang has what it can get of what is free, and of what is to come."""
+        every = (*self.nodes, *self.to_come)
+        free = [dict(node.free) for node in every]
         _place(gang, free)
-        nodes = tuple(Node(total=n.total, free=f) for n, f in zip(self.nodes, free, strict=True))
-        return Capacity(nodes=nodes, growth=self.growth, occupants=self.occupants)
+        left = tuple(replace(node, free=amounts) for node, amounts in zip(every, free, strict=True))
+        return replace(self, nodes=left[: len(self.nodes)], to_come=left[len(self.nodes) :])
 
 
 def describe(amounts: Amounts) -> str:
@@ -67,7 +82,7 @@ def describe(amounts: Amounts) -> str:
     for key, amount in amounts.items():
         if key == "memory":
             parts.append(f"{amount / 1024**3:.1f} GiB of memory")
-        elif key.startswith("accelerator_type:"):
+        elif key.startswith(ACCELERATOR):
             parts.append(f"{'an' if amount else 'no'} accelerator {key.partition(':')[2]}")
         else:
             parts.append(f"{amount:g} {key}" + ("s" if amount != 1 and key in _COUNTED else ""))
@@ -80,16 +95,31 @@ def fits_now(gang: Sequence[Amounts], capacity: Capacity) -> bool:
 
 def fits_after_growth(gang: Sequence[Amounts], capacity: Capacity) -> bool:
     """Whether what is free together with what the autoscaler may add is enough."""
-    return _place(gang, [dict(node.free) for node in capacity.nodes] + _grown(capacity))
+    return _place(gang, [dict(node.free) for node in (*capacity.nodes, *capacity.to_come)])
+
+
+def fits_nodes(gang: Sequence[Amounts], capacity: Capacity) -> bool:
+    """Whether the nodes there are would be enough if they were empty."""
+    return _place(gang, [dict(node.total) for node in capacity.nodes])
 
 
 def fits_ever(gang: Sequence[Amounts], capacity: Capacity) -> bool:
     """Whether an empty cluster, grown as far as it may, is enough."""
-    return _place(gang, [dict(node.total) for node in capacity.nodes] + _grown(capacity))
+    return _place(gang, [dict(node.total) for node in (*capacity.nodes, *capacity.to_come)])
 
 
-def _grown(capacity: Capacity) -> list[dict[str, float]]:
-    return [dict(growth.total) for growth in capacity.growth for _ in range(growth.nodes)]
+def nodes_to_come(growth: Sequence[Growth], nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """What the autoscaler may add to the nodes there are."""
+    to_come: list[Node] = []
+    for each in growth:
+        started = sum(not node.head and _has_shape(node, each.total) for node in nodes)
+        to_come += [Node(total=each.total, free=each.total)] * max(0, each.nodes - started)
+    return tuple(to_come)
+
+
+def _has_shape(node: Node, total: Amounts) -> bool:
+    """Whether a node is one of those; a shape without GPUs is not that of a node with some."""
+    return all(node.total.get(key, 0) == total.get(key, 0) for key in {*_COUNTED, *total})
 
 
 def _place(gang: Sequence[Amounts], free: list[dict[str, float]]) -> bool:

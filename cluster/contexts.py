@@ -14,6 +14,8 @@ from journeyman.errors import NotFoundError, UsageError
 
 LOCAL = "local"
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+_CLUSTER = re.compile(r"[A-Za-z0-9._:/\[\]-]{1,200}")
+"""Among them the addresses that clusters are called by where nobody names them."""
 
 
 def context_folder(home: Path, name: str) -> Path:
@@ -26,6 +28,15 @@ def check_name(name: str) -> None:
         raise UsageError(
             f"{name!r} cannot be the name of a context",
             f"Use lowercase letters, digits, dots and dashes; `{LOCAL}` is the stack on this machine.",
+        )
+
+
+def check_cluster(name: str) -> None:
+    """Raises UsageError."""
+    if _CLUSTER.fullmatch(name) is None:
+        raise UsageError(
+            f"{name!r} cannot be the name of a cluster",
+            "Use letters, digits and any of . _ - : / [ ], at most 200 of them.",
         )
 
 

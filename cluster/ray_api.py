@@ -24,8 +24,8 @@ class RayApi(Protocol):
 
     # -- nodes ---------------------------------------------------------------------------------------
 
-    def capacity(self, growth: tuple[Growth, ...], applications: tuple[Application, ...]) -> Capacity:
-        """What the nodes hold, and who holds it."""
+    def capacity(self, growth: tuple[Growth, ...] | None, applications: tuple[Application, ...]) -> Capacity:
+        """What the nodes hold, and who holds it; `growth` is None where nobody said what may be added."""
 
     def free_gpus(self) -> dict[str, float]:
         """How many GPUs nobody holds, by the address of the node."""

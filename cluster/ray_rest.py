@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 import orjson
 
 from journeyman.cluster.archive import Archive
-from journeyman.cluster.capacity import Capacity, Growth, Node, Occupant
+from journeyman.cluster.capacity import Capacity, Growth, Occupant, nodes_to_come
+from journeyman.cluster.node_summary import launched_by_autoscaler, living_nodes, scaled_by_monitor
 from journeyman.cluster.ray_state import Application, RayJob, Replica
 from journeyman.errors import DeniedError, NotFoundError, RefusedError, UnreachableError
 
-_USEFUL = ("CPU", "GPU", "memory")
 STACK_TIMEOUT_S = 15.0
 """A process that is frozen in the kernel keeps whoever looks into it for ever."""
 
@@ -41,29 +41,32 @@ class Ray:
 
     # -- nodes ---------------------------------------------------------------------------------------
 
-    def capacity(self, growth: tuple[Growth, ...], applications: tuple[Application, ...]) -> Capacity:
-        """What the nodes hold, and who holds it."""
-        occupants = tuple(
-            Occupant(name=a.name, replicas=len(a.replicas), held=a.held) for a in applications if a.held
+    def capacity(self, growth: tuple[Growth, ...] | None, applications: tuple[Application, ...]) -> Capacity:
+        """What the nodes hold, and who holds it; `growth` is None where nobody said what may be added."""
+        summary = self._node_summary()
+        nodes = tuple(node for _, node in living_nodes(summary))
+        return Capacity(
+            nodes=nodes,
+            to_come=nodes_to_come(growth or (), nodes),
+            growth_unknown=growth is None and self._autoscales(summary),
+            occupants=tuple(
+                Occupant(name=a.name, replicas=len(a.replicas), held=a.held) for a in applications if a.held
+            ),
         )
-        nodes = tuple(node for _, node in self._nodes())
-        return Capacity(nodes=nodes, growth=growth, occupants=occupants)
 
     def free_gpus(self) -> dict[str, float]:
         """How many GPUs nobody holds, by the address of the node."""
-        return {ip: node.free.get("GPU", 0) for ip, node in self._nodes()}
+        return {ip: node.free.get("GPU", 0) for ip, node in living_nodes(self._node_summary())}
 
-    def _nodes(self) -> Iterator[tuple[str, Node]]:
-        """Those that are alive, by their addresses."""
-        status = self._json("GET", "/api/cluster_status")["data"].get("clusterStatus") or {}
-        usage: Mapping[str, Any] = (status.get("loadMetricsReport") or {}).get("usageByNode") or {}
-        for node in self._json("GET", "/api/v0/nodes")["data"]["result"]["result"]:
-            if node["state"] != "ALIVE":
-                continue
-            total = {k: float(v) for k, v in node["resources_total"].items() if _useful(k)}
-            used = usage.get(node["node_id"], {})
-            free = {k: v - float(used[k][0]) if k in used else v for k, v in total.items()}
-            yield node["node_ip"], Node(total=total, free=free)
+    def _node_summary(self) -> Mapping[str, Any]:
+        # Ray answers with what it told the last time, however long ago that was, and only then looks anew.
+        data: Mapping[str, Any] = self._json("GET", "/nodes?view=summary&nocache=1")["data"]
+        return data
+
+    def _autoscales(self, summary: Mapping[str, Any]) -> bool:
+        if launched_by_autoscaler(summary):
+            return True
+        return scaled_by_monitor(self._json("GET", "/api/cluster_status")["data"])
 
     def metrics_urls(self) -> list[str]:
         """Where each node exports its Prometheus metrics."""
@@ -77,6 +80,15 @@ class Ray:
 
     def version(self) -> str:
         return str(self._json("GET", "/api/version")["ray_version"])
+
+    def cluster_id(self) -> str | None:
+        """Ray's own, another after each start of a head that keeps nothing; None where it is not told."""
+        try:
+            told = self._json("GET", "/cluster_id")["data"]["clusterId"]
+        except (NotFoundError, RefusedError, KeyError, TypeError, ValueError):
+            # The route belongs to Ray's statistics of use, and is promised by nobody.
+            return None
+        return str(told) or None
 
     # -- jobs ----------------------------------------------------------------------------------------
 
@@ -232,10 +244,6 @@ def stack_refusal(text: str) -> tuple[str, str]:
     lines = [line.strip() for line in text.splitlines()]
     said = next((line for line in lines if line.startswith("Error:")), next(filter(None, lines), "no reason"))
     return f"Ray shows no stack of the process: {said[:300]}", ""
-
-
-def _useful(resource: str) -> bool:
-    return resource in _USEFUL or resource.startswith("accelerator_type:")
 
 
 def _application(name: str, body: Mapping[str, Any]) -> Application:

@@ -44,8 +44,8 @@ class Settings:
     """Where services answer gRPC; None where their cluster was started without it."""
     storage: str | None
     """Where checkpoints go unless a spec says; None where every spec must."""
-    growth: tuple[Growth, ...] = ()
-    """What the cluster's autoscaler may add; nothing on the local stack."""
+    growth: tuple[Growth, ...] | None = ()
+    """What the cluster's autoscaler may add: nothing on the local stack, None where nobody said."""
 
 
 def home_folder(environ: Mapping[str, str]) -> Path:
@@ -134,8 +134,16 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         serve_url=written.get("serve_url") or serve_address(ray_url),
         grpc_address=written.get("grpc_address"),
         storage=written.get("storage") if attached else str(home / "runs"),
-        growth=tuple(Growth(total=g["total"], nodes=g["nodes"]) for g in written.get("growth", [])),
+        growth=read_growth(written) if attached else (),
     )
+
+
+def read_growth(written: Mapping[str, Any]) -> tuple[Growth, ...] | None:
+    """What a context's endpoints file says of it."""
+    growth = written.get("growth")
+    if growth is None:
+        return None
+    return tuple(Growth(total=each["total"], nodes=each["nodes"]) for each in growth)
 
 
 def check_address(name: str, url: str) -> None:

@@ -3,6 +3,9 @@
 First in, first out, whole gangs. A gang that fits now starts. One that fits only after the cluster has grown
 starts too: its pending placement group is the demand that makes the cluster grow. One that an empty, fully
 grown cluster could not hold can never run.
+
+Where an autoscaler runs and nobody said what it may add, such a gang may fit after all: it starts as demand,
+one gang at a time and for a limited time, and holds up nobody that fits.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from journeyman.cluster.capacity import (
     describe,
     fits_after_growth,
     fits_ever,
+    fits_nodes,
     fits_now,
 )
 
@@ -28,6 +32,8 @@ class Verdict(StrEnum):
     START = "start"
     WAIT = "wait"
     NEVER = "never"
+    GROW = "grow"
+    """It fits nothing that is known of, and starts to see whether the cluster grows for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +54,23 @@ class Admission:
     reason: str
 
 
-def admit(queue: Sequence[Candidate], capacity: Capacity) -> list[Admission]:
-    """One verdict per queued job, oldest first."""
+GROWTH_LIMIT_S = 15 * 60.0
+"""How long a gang that fits nothing that is known of is demand at most."""
+
+
+def admit(
+    queue: Sequence[Candidate], capacity: Capacity, growing: Candidate | None = None
+) -> list[Admission]:
+    """One verdict per queued job, oldest first; `growing` is the job that is demand already."""
     admissions: list[Admission] = []
     waiting: Candidate | None = None
     for job in queue:
         if not fits_ever(job.gang, capacity):
-            verdict, reason = Verdict.NEVER, _never(job, capacity)
-        elif waiting is not None:
+            verdict, reason = _beyond(job, capacity, growing)
+            growing = job if verdict is Verdict.GROW else growing
+            admissions.append(Admission(run_id=job.run_id, verdict=verdict, reason=reason))
+            continue
+        if waiting is not None:
             verdict, reason = Verdict.WAIT, f"waits behind job {waiting.name} ({waiting.run_id[:8]})"
         elif fits_now(job.gang, capacity):
             verdict, reason = Verdict.START, f"starts: {_gang(job)} are free"
@@ -71,13 +86,28 @@ def admit(queue: Sequence[Candidate], capacity: Capacity) -> list[Admission]:
     return admissions
 
 
+def is_demand(gang: Sequence[Amounts], capacity: Capacity) -> bool:
+    """Whether a gang that starts waits for nodes of which nobody said that they would come."""
+    return capacity.growth_unknown and not fits_nodes(gang, capacity)
+
+
+def _beyond(job: Candidate, capacity: Capacity, growing: Candidate | None) -> tuple[Verdict, str]:
+    """Of a gang that the cluster could not hold, as far as is known."""
+    lacks = _never(job, capacity)
+    if not capacity.growth_unknown:
+        return Verdict.NEVER, lacks
+    if growing is not None:
+        first = f"{growing.name} ({growing.run_id[:8]})"
+        return Verdict.WAIT, f"waits: {lacks}; whether it grows is tried for job {first} first"
+    return Verdict.GROW, lacks
+
+
 def _gang(job: Candidate) -> str:
     return f"{len(job.gang)} × {describe(job.gang[0])}"
 
 
 def _never(job: Candidate, capacity: Capacity) -> str:
-    totals: list[Amounts] = [node.total for node in capacity.nodes]
-    totals += [growth.total for growth in capacity.growth]
+    totals: list[Amounts] = [node.total for node in (*capacity.nodes, *capacity.to_come)]
     largest = max(totals, key=lambda total: total.get("CPU", 0), default={})
     shown = {key: amount for key, amount in largest.items() if key in job.gang[0]}
     return (
@@ -89,6 +119,8 @@ def _never(job: Candidate, capacity: Capacity) -> str:
 def _wait(job: Candidate, capacity: Capacity) -> str:
     free = {key: capacity.free().get(key, 0) for key in job.gang[0]}
     reason = f"waits: needs {_gang(job)}, free are {describe(free)} of {describe(_shown(capacity, job))}"
+    if silent := sum(not node.known for node in capacity.nodes):
+        reason += f"; Ray does not tell what is free on {silent} of {len(capacity.nodes)} nodes"
     blockers = [o for o in capacity.occupants if any(o.held.get(key) for key in job.gang[0])]
     for occupant in sorted(blockers, key=lambda o: -sum(o.held.values())):
         reason += f"; {_holds(occupant)}"

@@ -52,6 +52,8 @@ class JobRecord:
     """When it was asked to be cancelled."""
     workers_started_ms: int | None
     """Of the newest attempt."""
+    demand_ms: int | None
+    """When the newest attempt began, where it began for the cluster to grow."""
     code_sha256: str
     outcome: Outcome | None
     """Of the newest attempt, where its driver wrote one that can be read."""
@@ -89,6 +91,7 @@ def read_job(run: Run) -> JobRecord:
         submitted_ms=_number(run, records.SUBMITTED_MS),
         cancel_ms=_number(run, records.CANCEL_MS),
         workers_started_ms=_number(run, records.WORKERS_STARTED_MS),
+        demand_ms=_number(run, records.DEMAND_MS),
         code_sha256=_code(run),
         outcome=outcome,
         outcome_trouble=trouble,

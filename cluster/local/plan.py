@@ -15,6 +15,8 @@ from pathlib import Path
 
 import orjson
 
+from journeyman.cluster.capacity import Growth
+from journeyman.cluster.growth import written_growth
 from journeyman.cluster.local.parts import (
     DEFAULT_PORTS,
     Machine,
@@ -24,7 +26,7 @@ from journeyman.cluster.local.parts import (
     serve_url,
 )
 from journeyman.cluster.local.ports import choose_ports
-from journeyman.cluster.settings import endpoints_file, read_endpoints
+from journeyman.cluster.settings import endpoints_file, read_endpoints, read_growth
 
 LEAST_LOGICAL_CPUS = 8
 """A laptop with two cores could otherwise not hold a service and a job of two workers side by side."""
@@ -40,6 +42,8 @@ class Target:
     storage: str
     stack: str
     """Whose processes here are ours: several homes on one machine may be attached to one cluster."""
+    growth: tuple[Growth, ...] | None = None
+    """What its autoscaler may add; None where nobody said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,7 @@ def read_plan(home: Path) -> Plan | None:
             serve_url=written["serve_url"],
             storage=written["storage"],
             stack=written["stack"],
+            growth=read_growth(written),
         )
     return Plan(
         cluster=written["cluster"],
@@ -108,7 +113,12 @@ def write_plan(home: Path, plan: Plan, *, running: bool) -> None:
             "notes": plan.notes,
         }
     if plan.target is not None:
-        written |= {"attached": True, "storage": plan.target.storage, "stack": plan.target.stack}
+        written |= {
+            "attached": True,
+            "storage": plan.target.storage,
+            "stack": plan.target.stack,
+            "growth": written_growth(plan.target.growth),
+        }
     write_whole(endpoints_file(home), orjson.dumps(written, option=orjson.OPT_INDENT_2))
 
 

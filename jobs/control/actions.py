@@ -28,6 +28,8 @@ class Start:
 
     job: JobRecord
     reason: str
+    demand: bool = False
+    """Whether it starts for the cluster to grow, which nobody said it would."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

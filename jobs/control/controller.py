@@ -259,6 +259,8 @@ class JobController:
             # under that claim, for the driver checks it against what is stored.
             claimant = self._mlflow.run(run.run_id).params[claim]
         begun = {records.ATTEMPT: str(attempt), records.WORKERS_STARTED_MS: ""}
+        if start.demand or records.DEMAND_MS in run.tags:
+            begun[records.DEMAND_MS] = str(int(now * 1000)) if start.demand else ""
         self._record(job, Phase.STARTING, start.reason, now, begun if attempt != job.attempt else {})
         environment = runtime_env(job, attempt, claimant, self._settings)
         if self._package is not None:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_state import RayJob
-from journeyman.jobs.admission import Verdict, admit
+from journeyman.jobs.admission import Candidate, Verdict, admit, is_demand
 from journeyman.jobs.control.actions import Action, CancelUnread, Mark, Start, Upload
 from journeyman.jobs.control.follow import Progress, candidate, follow
 from journeyman.jobs.control.refusals import is_due, is_given_up, refusal_reason
@@ -73,10 +73,17 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
 def _admit(queue: Sequence[JobRecord], snapshot: Snapshot, now: float) -> list[Action]:
     actions: list[Action] = []
     capacity = snapshot.capacity
+    growing: Candidate | None = None
     for job in snapshot.jobs:
-        if _is_about_to_take(job, snapshot, now):
+        if not _is_about_to_take(job, snapshot, now):
+            continue
+        if is_demand(gang(job.spec), snapshot.capacity):
+            # It holds nothing until all its nodes are there.
+            growing = growing or candidate(job)
+        else:
             capacity = capacity.after(gang(job.spec))
-    for job, admission in zip(queue, admit([candidate(job) for job in queue], capacity), strict=True):
+    admissions = admit([candidate(job) for job in queue], capacity, growing)
+    for job, admission in zip(queue, admissions, strict=True):
         match admission.verdict:
             case Verdict.NEVER:
                 # It fitted when it was submitted: a node is gone, and may come back.
@@ -84,10 +91,13 @@ def _admit(queue: Sequence[JobRecord], snapshot: Snapshot, now: float) -> list[A
                 actions.append(Mark(job=job, phase=Phase.QUEUED, reason=reason))
             case Verdict.WAIT:
                 actions.append(Mark(job=job, phase=Phase.QUEUED, reason=admission.reason))
-            case Verdict.START if job.code_sha256 not in snapshot.code_there:
+            case Verdict.START | Verdict.GROW if job.code_sha256 not in snapshot.code_there:
                 actions.append(Upload(job=job, reason="takes its code to the cluster"))
             case Verdict.START:
                 actions.append(Start(job=job, reason=admission.reason))
+            case Verdict.GROW:
+                reason = f"starts for the cluster to grow: {admission.reason}"
+                actions.append(Start(job=job, reason=reason, demand=True))
             case _:
                 assert_never(admission.verdict)
     return actions

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_state import RayJob
-from journeyman.jobs.admission import Candidate, Verdict, admit
+from journeyman.jobs.admission import GROWTH_LIMIT_S, Candidate, Verdict, admit
 from journeyman.jobs.control.actions import Action, Mark, Start, Stop, Suspect
 from journeyman.jobs.control.attempts import another_attempt, driverless
 from journeyman.jobs.control.hang import FLOOR_S, Pace, Watch, hang_reason
@@ -60,15 +60,20 @@ def _follow_living(job: JobRecord, progress: Progress | None, capacity: Capacity
     if job.cancel_ms is not None:
         return [Stop(job=job, reason="stops: cancel was asked for")]
     started_ms, limit_s = job.workers_started_ms, job.spec.max_duration
-    late = limit_s is not None and started_ms is not None and now - started_ms / 1000 > limit_s
-    if late or job.phase is Phase.CANCELLING:
-        return [Stop(job=job, reason=_too_long(job))]
+    if job.phase is Phase.CANCELLING:
+        return [Stop(job=job, reason=job.run.reason)]
+    if limit_s is not None and started_ms is not None and now - started_ms / 1000 > limit_s:
+        return [Stop(job=job, reason=f"stops: it ran for its max_duration of {limit_s:g} s")]
     if job.phase is Phase.STARTING and started_ms is not None:
         return [Mark(job=job, phase=Phase.RUNNING, reason=f"runs on {job.spec.in_workers}")]
     if job.phase is Phase.STARTING:
         # Ray learns late that a node is gone: what it said was free when the attempt began may not be there.
         [admission] = admit([candidate(job)], capacity)
-        if admission.verdict is Verdict.NEVER:
+        since_s = now - job.demand_ms / 1000 if job.demand_ms else 0.0
+        if admission.verdict is Verdict.GROW and since_s > GROWTH_LIMIT_S:
+            reason = f"no nodes came for it within {GROWTH_LIMIT_S / 60:g} min: {admission.reason}"
+            return [Stop(job=job, reason=reason)]
+        if admission.verdict in (Verdict.NEVER, Verdict.GROW):
             return [Mark(job=job, phase=Phase.STARTING, reason=f"waits for nodes: {admission.reason}")]
     if progress is not None and (action := _look_at_steps(job, progress)):
         return [action]
@@ -105,7 +110,8 @@ def _judge(job: JobRecord, ray_job: RayJob | None) -> Action:
         reason = "cancelled before it ran" if job.workers_started_ms is None else "cancelled while it ran"
         return Mark(job=job, phase=Phase.CANCELLED, reason=reason)
     if job.phase is Phase.CANCELLING:
-        return Mark(job=job, phase=Phase.FAILED, reason=_too_long(job))
+        # Why it was stopped was recorded before it was.
+        return Mark(job=job, phase=Phase.FAILED, reason=job.run.reason)
     where = f"rank {outcome.rank}: " if outcome.rank is not None else ""
     told = f"{where}{outcome.message.strip() or 'nothing tells why'}"
     if another_attempt(outcome, job.attempt):
@@ -125,9 +131,3 @@ def _outcome(job: JobRecord, ray_job: RayJob | None) -> Outcome:
     done = ray_job is not None and ray_job.status == "SUCCEEDED"
     cause = Cause.FINISHED if done else Cause.USER
     return Outcome(cause=cause, message=f"{job.outcome_trouble}; of its driver Ray says: {message}")
-
-
-def _too_long(job: JobRecord) -> str:
-    limit_s = job.spec.max_duration
-    # Of a job that is stopped and was not cancelled; another version may have had other causes.
-    return "stops" if limit_s is None else f"stops: it ran for its max_duration of {limit_s:g} s"

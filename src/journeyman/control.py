@@ -25,6 +25,7 @@ from journeyman.serve.control.controller import ServiceController
 from journeyman.tracking.lease.claimant import this_process
 from journeyman.tracking.lease.lease import Lease, clock
 from journeyman.tracking.lease.terms import BEAT_S
+from journeyman.tracking.lease.witness import Witness
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.mlflow_rest import Mlflow
 
@@ -60,7 +61,19 @@ def main() -> None:
         lease.turn()
         return BEAT_S
 
-    loops = [("jobs", jobs.turn, stop), ("services", services.turn, stop), ("lease", lease_turn, let_go)]
+    witness = Witness(mlflow, ray.cluster_id, clock)
+
+    def witness_turn() -> float:
+        # Not in the lease's thread, which must not wait for Ray.
+        witness.turn(lease.term())
+        return _CALM_TURN_S
+
+    loops = [
+        ("jobs", jobs.turn, stop),
+        ("services", services.turn, stop),
+        ("witness", witness_turn, stop),
+        ("lease", lease_turn, let_go),
+    ]
     beat = Heartbeat(control_heartbeat_file(settings.home), len(loops))
     _logger.info("control of cluster %s: MLflow %s, Ray %s", settings.cluster, mlflow.url, ray.url)
     threads = [

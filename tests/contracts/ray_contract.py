@@ -192,10 +192,13 @@ def test_package_is_there_once_it_is_uploaded_and_may_be_uploaded_again(cluster:
 def test_nodes_tell_what_they_have_and_what_of_it_is_free(cluster: Cluster) -> None:
     capacity = cluster.ray.capacity((), cluster.ray.applications())
     assert capacity.totals()["CPU"] >= 1
+    assert [node.head for node in capacity.nodes].count(True) == 1
     for node in capacity.nodes:
+        assert node.known
         assert node.free.keys() == node.total.keys()
         assert all(0 <= node.free[key] <= node.total[key] for key in node.total)
     assert len(cluster.ray.free_gpus()) == len(capacity.nodes)
+    assert not cluster.ray.capacity(None, ()).growth_unknown
 
 
 # -- serve -----------------------------------------------------------------------------------------------

@@ -104,6 +104,8 @@ class RecordedRay:
     stopped: list[str] = field(default_factory=list)
     configs: list[dict[str, Any]] = field(default_factory=list)
     """Of Serve, as they were PUT."""
+    asked: list[str] = field(default_factory=list)
+    """Paths with their queries, in order."""
 
     def job(self, submission_id: str) -> dict[str, Any]:
         """Ray's record of a job, to be changed."""
@@ -113,8 +115,9 @@ class RecordedRay:
 
     def has_room(self) -> None:
         """Nothing that was placed is there any more."""
-        status = self.answers["/api/cluster_status"]["data"]["clusterStatus"]
-        status["loadMetricsReport"]["usageByNode"] = {}
+        figures = self.answers["/nodes"]["data"]["nodeLogicalResources"]
+        for node, told in figures.items():
+            figures[node] = "\n".join(f"0.0/{line.partition('/')[2]}" for line in told.splitlines())
 
     def answer(self, method: str, path: str, content: bytes) -> tuple[int, bytes]:
         """Status and body."""
@@ -150,6 +153,7 @@ def recorded_ray(golden: Golden) -> Iterator[RecordedRay]:
 
         def _answer(self) -> None:
             content = self.rfile.read(int(self.headers.get("content-length", 0)))
+            ray.asked.append(self.path)
             status, body = ray.answer(self.command, urlsplit(self.path).path, content)
             self.send_response(status)
             self.send_header("content-length", str(len(body)))

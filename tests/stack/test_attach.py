@@ -79,7 +79,13 @@ def plain(tmp_path: Path) -> Iterator[Foreign]:
 
 
 @contextmanager
-def running(environ: Mapping[str, str], tmp_path: Path, token: str) -> Iterator[Foreign]:
+def running(
+    environ: Mapping[str, str],
+    tmp_path: Path,
+    token: str,
+    program: str = "foreign_cluster.py",
+    *arguments: str,
+) -> Iterator[Foreign]:
     dashboard, serve = free_port(), free_port()
     environ = {
         **os.environ,
@@ -89,7 +95,7 @@ def running(environ: Mapping[str, str], tmp_path: Path, token: str) -> Iterator[
     }
     with (tmp_path / "cluster.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, str(HERE / "foreign_cluster.py"), str(dashboard)],
+            [sys.executable, str(HERE / program), str(dashboard), *arguments],
             env=environ,
             cwd=tmp_path,
             stdin=subprocess.PIPE,

@@ -14,14 +14,13 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from ray.util.state.common import DEFAULT_LIMIT
 
 from journeyman.cluster.archive import package_uri
+from journeyman.cluster.node_summary import launched_by_autoscaler, living_nodes
 from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings
 from journeyman.errors import RefusedError, UnreachableError
-from journeyman.testing.fake_ray import NODES_SHOWN
 
 from ..contracts.ray_contract import *  # noqa: F403
 from ..contracts.ray_contract import ARCHIVE
@@ -100,10 +99,14 @@ def cluster(stack: Settings) -> Iterator[RealCluster]:
         os.kill(control.pid, signal.SIGCONT)
 
 
-def test_dashboard_lists_as_many_nodes_as_the_fake_shows(stack: Settings) -> None:
-    """A hundred nodes cannot be started here: the limit is Ray's own, and it is kept."""
-    assert DEFAULT_LIMIT == NODES_SHOWN
-    with httpx.Client(base_url=stack.ray_url, headers={"Authorization": f"Bearer {stack.ray_token}"}) as http:
-        for limit, listed in ((0, 0), (1, 1), (DEFAULT_LIMIT, 1)):
-            answer = http.get("/api/v0/nodes", params={"limit": limit}).raise_for_status()
-            assert len(answer.json()["data"]["result"]["result"]) == listed
+def test_dashboard_tells_of_each_node_anew(stack: Settings) -> None:
+    """What it is asked for without `nocache` is what it told before."""
+    headers = {"Authorization": f"Bearer {stack.ray_token}"}
+    with httpx.Client(base_url=stack.ray_url, headers=headers, timeout=30) as http:
+        answer = http.get("/nodes", params={"view": "summary", "nocache": "1"}).raise_for_status()
+    data = answer.json()["data"]
+    [(_, node)] = living_nodes(data)
+    assert (node.known, node.head, node.free.keys()) == (True, True, node.total.keys())
+    assert not launched_by_autoscaler(data)
+    with closing(Ray(stack.ray_url, stack.ray_token)) as ray:
+        assert not ray.capacity(None, ()).growth_unknown

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from journeyman.attach.proof import Node, judge, read_output
 from journeyman.cluster.archive import Archive, own_archive, package_uri
-from journeyman.cluster.contexts import check_name, context_folder, use_context
-from journeyman.cluster.local.plan import Plan, Target, write_plan
+from journeyman.cluster.capacity import Growth
+from journeyman.cluster.contexts import check_cluster, check_name, context_folder, use_context
+from journeyman.cluster.local.plan import Plan, Target, read_plan, write_plan
 from journeyman.cluster.local.stack import Endpoints, Report, start, stop
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import (
@@ -27,6 +28,16 @@ from journeyman.cluster.settings import (
     write_token,
 )
 from journeyman.errors import RefusedError, StackError, UsageError
+from journeyman.tracking.lease.lease import clock
+from journeyman.tracking.lease.witness import (
+    AnotherCluster,
+    SameAs,
+    control_lives,
+    control_runs_of_all,
+    holder_of,
+    judge_name,
+    known_clusters,
+)
 from journeyman.tracking.mlflow_rest import Mlflow
 
 PROOF_LIMIT_S = 300.0
@@ -44,10 +55,15 @@ def attach(
     mlflow_url: str,
     serve_url: str | None,
     storage: str,
+    growth: tuple[Growth, ...] | None,
+    cluster: str | None,
     environ: Mapping[str, str],
     report: Report,
 ) -> Endpoints:
     """Prove the cluster, remember it as context `name`, and start control for it.
+
+    `growth` is what its autoscaler may add, None where nobody says; `cluster` is whose records are ours, None
+    for what the context says, or else the address.
 
     Raises UsageError naming all that stands in the way, UnreachableError and DeniedError.
     """
@@ -57,13 +73,17 @@ def attach(
         serve_url=_address("--serve", serve_url) if serve_url else serve_address(ray_url),
         storage=storage.rstrip("/"),
         stack=uuid.uuid4().hex,
+        growth=growth,
     )
     check_name(name)
     folder = context_folder(home, name)
+    cluster = cluster or _name_before(folder, target) or cluster_of(ray_url)
+    check_cluster(cluster)
     token = read_token(environ, folder)
     mlflow, ray = Mlflow(target.mlflow_url, environ), Ray(target.ray_url, token)
     try:
         notes = _check_versions(ray, mlflow, report)
+        _check_identity(ray, mlflow, cluster)
         nodes = _prove(ray, target, report)
     finally:
         mlflow.close()
@@ -77,7 +97,7 @@ def attach(
     stop(folder)
     if token is not None:
         write_token(folder, token)
-    plan = Plan(cluster=cluster_of(ray_url), ports={}, notes=(*notes, *verdict.notes), target=target)
+    plan = Plan(cluster=cluster, ports={}, notes=(*notes, *verdict.notes), target=target)
     write_plan(folder, plan, running=False)
     endpoints = start(folder, report)
     use_context(home, name)
@@ -87,6 +107,33 @@ def attach(
 def _address(option: str, url: str) -> str:
     check_address(option, url)
     return url.rstrip("/")
+
+
+def _name_before(folder: Path, target: Target) -> str | None:
+    """What the context calls the cluster, where it is of the same address."""
+    plan = read_plan(folder)
+    same = plan is not None and plan.target is not None and plan.target.ray_url == target.ray_url
+    return plan.cluster if plan is not None and same else None
+
+
+def _check_identity(ray: Ray, mlflow: Mlflow, cluster: str) -> None:
+    """Raises UsageError where the name is another cluster's, or the cluster has another name."""
+    known = known_clusters(control_runs_of_all(mlflow))
+    verdict = judge_name(cluster, ray.cluster_id(), known)
+    match verdict:
+        case SameAs():
+            raise UsageError(
+                f"the cluster at {ray.url} is known as {verdict.cluster!r}, and not as {cluster!r}",
+                f"Its jobs and services are recorded under that name: add `--cluster {verdict.cluster}`.",
+            )
+        case AnotherCluster() if control_lives(mlflow, cluster, verdict.known.ledger, clock, time.sleep):
+            raise UsageError(
+                f"{cluster!r} is another cluster, which {holder_of(verdict.known)} is in control of",
+                f"Give the one at {ray.url} a name of its own: `--cluster NAME`.",
+            )
+        case _:
+            # Known, new, or a head that was started anew.
+            pass
 
 
 def _check_versions(ray: Ray, mlflow: Mlflow, report: Report) -> tuple[str, ...]:

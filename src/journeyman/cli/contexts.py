@@ -15,37 +15,41 @@ verbs = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 def list_contexts(as_json: bool = typer.Option(False, "--json", help="A JSON list.")) -> None:
     """The clusters there are; commands talk to the one that is marked."""
     from journeyman.cluster.contexts import context_folder, contexts, current_context
+    from journeyman.cluster.growth import describe_growth, written_growth
     from journeyman.cluster.local.plan import read_plan
     from journeyman.cluster.settings import home_folder
 
     home = home_folder(os.environ)
-    found = []
-    for name in contexts(home):
-        plan = read_plan(context_folder(home, name))
-        target = plan.target if plan is not None else None
-        found.append(
-            {
-                "name": name,
-                "current": name == current_context(home),
-                "ray_url": target.ray_url if target else None,
-                "mlflow_url": target.mlflow_url if target else None,
-                "storage": target.storage if target else None,
-            }
-        )
+    current = current_context(home)
+    plans = {name: read_plan(context_folder(home, name)) for name in contexts(home)}
+    targets = {name: plan.target if plan is not None else None for name, plan in plans.items()}
     if as_json:
-        print_json(found)
+        print_json(
+            [
+                {
+                    "name": name,
+                    "current": name == current,
+                    "ray_url": target.ray_url if target else None,
+                    "mlflow_url": target.mlflow_url if target else None,
+                    "storage": target.storage if target else None,
+                    "growth": written_growth(target.growth) if target else [],
+                }
+                for name, target in targets.items()
+            ]
+        )
         return
     print_table(
-        ("", "NAME", "RAY", "MLFLOW", "STORAGE"),
+        ("", "NAME", "RAY", "MLFLOW", "STORAGE", "GROWTH"),
         [
             (
-                "*" if each["current"] else "",
-                str(each["name"]),
-                str(each["ray_url"] or "the stack on this machine"),
-                str(each["mlflow_url"] or ""),
-                str(each["storage"] or ""),
+                "*" if name == current else "",
+                name,
+                target.ray_url if target else "the stack on this machine",
+                target.mlflow_url if target else "",
+                target.storage if target else "",
+                describe_growth(target.growth) if target else "",
             )
-            for each in found
+            for name, target in targets.items()
         ],
     )
 

@@ -87,12 +87,18 @@ def submit(
             ]
         )
         return
-    job = client.submit(file, assignments)
+    job = client.submit(file, assignments, _warn_of_growth)
     say(f"submitted {job.name} {short(job.run_id)}")
     say(job.url)
     if follow:
         raise typer.Exit(_follow(client, job).exit_code)
     say(f"Next: `journeyman logs {short(job.run_id)} -f`, `journeyman job {short(job.run_id)}`.")
+
+
+def _warn_of_growth(message: str) -> None:
+    complain(
+        f"warning: {message}", "Say what it may add: `journeyman up --address … --grow 4:CPU=8`, or `none`."
+    )
 
 
 @verbs.command(

@@ -55,6 +55,16 @@ def up(
     serve: str | None = typer.Option(
         None, "--serve", help="Where its services answer; port 8000 of the head unless said."
     ),
+    grow: list[str] = typer.Option(
+        [],
+        "--grow",
+        help="What its autoscaler may start: `4:CPU=8,GPU=1`, at most 4 such nodes, or `none`; repeatable.",
+    ),
+    cluster: str | None = typer.Option(
+        None,
+        "--cluster",
+        help="What its records call it, for good; its address unless said.",
+    ),
     name: str | None = typer.Option(
         None, "--context", help="What to call the cluster; the name of its head unless said."
     ),
@@ -71,10 +81,11 @@ def up(
 
     try:
         if address is not None:
-            endpoints = _attach(address, mlflow, storage, serve, name, report)
-        elif mlflow or storage or serve or name:
+            endpoints = _attach(address, mlflow, storage, serve, grow, cluster, name, report)
+        elif mlflow or storage or serve or grow or cluster or name:
             raise UsageError(
-                "--mlflow, --storage, --serve and --context tell of a cluster that is attached",
+                "--mlflow, --storage, --serve, --grow, --cluster and --context "
+                "tell of a cluster that is attached",
                 "Name it: `journeyman up --address http://head:8265 …`.",
             )
         else:
@@ -95,17 +106,29 @@ def up(
 
 
 def _attach(
-    address: str, mlflow: str | None, storage: str | None, serve: str | None, name: str | None, report: Report
+    address: str,
+    mlflow: str | None,
+    storage: str | None,
+    serve: str | None,
+    grow: list[str],
+    cluster: str | None,
+    name: str | None,
+    report: Report,
 ) -> Endpoints:
     from urllib.parse import urlsplit
 
     from journeyman.attach.attach import attach
+    from journeyman.cluster.growth import parse_growth
     from journeyman.cluster.settings import home_folder
 
     if mlflow is None or storage is None:
         missing = "--mlflow" if mlflow is None else "--storage"
         what = "the MLflow server to use" if mlflow is None else "a place that all its nodes can write"
         raise UsageError(f"--address needs {missing}: {what}", f"Add `{missing} …`.")
+    try:
+        growth = parse_growth(grow)
+    except ValueError as error:
+        raise UsageError(f"--grow: {error}", "Say how many, and of what: `--grow 4:CPU=8,GPU=1`.") from None
     return attach(
         home_folder(os.environ),
         name or (urlsplit(address).hostname or address),
@@ -113,6 +136,8 @@ def _attach(
         mlflow_url=mlflow,
         serve_url=serve,
         storage=storage,
+        growth=growth,
+        cluster=cluster,
         environ=os.environ,
         report=report,
     )
@@ -150,6 +175,7 @@ def status(
 
     Exit code 0 when every part is up, 1 when one is not, 2 when there is no stack.
     """
+    from journeyman.cluster.growth import written_growth
     from journeyman.cluster.local.stack import observe
     from journeyman.cluster.settings import context_home, load_settings
 
@@ -170,6 +196,7 @@ def status(
     if as_json:
         print_json(
             asdict(stack)
+            | {"growth": written_growth(settings.growth) if settings else []}
             | {"control": asdict(control) if control else None}
             | {"jobs": _counted(jobs), "services": [asdict(service) for service in services]}
             | {"unreadable_jobs": [asdict(job) for job in jobs if not job.readable]}
@@ -218,6 +245,8 @@ def _print_stack(stack: StackStatus) -> None:
 
 
 def _print_cluster(settings: Settings) -> None:
+    from journeyman.cluster.growth import describe_growth
+
     print_fields(
         [
             ("Context", settings.context),
@@ -225,6 +254,7 @@ def _print_cluster(settings: Settings) -> None:
             ("Ray", settings.ray_url),
             ("Services", settings.serve_url),
             ("Storage", settings.storage or ""),
+            ("Growth", describe_growth(settings.growth)),
         ]
     )
 

@@ -51,9 +51,14 @@ class Client:
 
     # -- jobs ----------------------------------------------------------------------------------------
 
-    def submit(self, file: Path, assignments: Sequence[str] = ()) -> Job:
-        """Order a job. Raises SpecError, and UsageError where it could never run on this cluster."""
-        return jobs.submit(self._connection, file, assignments)
+    def submit(
+        self, file: Path, assignments: Sequence[str] = (), warn: Callable[[str], None] = lambda message: None
+    ) -> Job:
+        """Order a job; `warn` is told where it may wait in vain.
+
+        Raises SpecError, and UsageError where it could never run on this cluster.
+        """
+        return jobs.submit(self._connection, file, assignments, warn)
 
     def plan(self, file: Path, assignments: Sequence[str] = ()) -> Plan:
         """What submitting would do now, as control decides it, over the jobs that the caller may see."""

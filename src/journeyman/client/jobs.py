@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from journeyman.client.connection import ID, NAME, SHOWN_IDS, Connection, only_one
 from journeyman.client.log_reader import LogChunk, LogReader
-from journeyman.client.plan import Plan, never, plan_of
+from journeyman.client.plan import Plan, alone, plan_of
 from journeyman.errors import NotFoundError, UnreadableError, UsageError
+from journeyman.jobs.admission import Verdict
 from journeyman.jobs.outcome import Outcome
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase
 from journeyman.jobs.place import read_places
@@ -119,13 +120,18 @@ def job_of(run: Run, url: str) -> Job:
     )
 
 
-def submit(connection: Connection, file: Path, assignments: Sequence[str]) -> Job:
+def submit(
+    connection: Connection, file: Path, assignments: Sequence[str], warn: Callable[[str], None]
+) -> Job:
     """Raises SpecError, and UsageError where it could never run on this cluster."""
     from journeyman.jobs.submit.submission import submit as write_down
 
     order = _order(connection, file, assignments)
-    if reason := never(connection, order):
+    verdict, reason = alone(connection, order)
+    if verdict is Verdict.NEVER:
         raise UsageError(f"{file}: {reason}")
+    if verdict is Verdict.GROW:
+        warn(f"{file}: {reason}")
     run = write_down(order, connection.mlflow, connection.settings, key=uuid.uuid4().hex)
     return job_of(run, connection.page(run))
 

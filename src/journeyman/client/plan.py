@@ -39,18 +39,23 @@ class Plan:
     code_bytes: int
 
 
-def never(connection: Connection, order: Order) -> str:
-    """Why the cluster could not hold the job even if it were empty; nothing where it could."""
-    alone = Candidate(run_id=_PLANNED, name=order.spec.name, gang=gang(order.spec))
-    [admission] = admit([alone], _capacity(connection))
-    if admission.verdict is not Verdict.NEVER:
-        return ""
-    return f"can never run: {admission.reason}; ask for fewer workers or smaller resources"
+def alone(connection: Connection, order: Order) -> tuple[Verdict, str]:
+    """What would become of the job if there were no other, and why."""
+    job = Candidate(run_id=_PLANNED, name=order.spec.name, gang=gang(order.spec))
+    [admission] = admit([job], _capacity(connection))
+    match admission.verdict:
+        case Verdict.NEVER:
+            reason = f"can never run: {admission.reason}; ask for fewer workers or smaller resources"
+        case Verdict.GROW:
+            reason = f"fits no node there is: {admission.reason}; the cluster may grow for it"
+        case _:
+            reason = admission.reason
+    return admission.verdict, reason
 
 
 def plan_of(connection: Connection, order: Order) -> Plan:
-    verdict, reason = Verdict.NEVER, never(connection, order)
-    if not reason:
+    verdict, reason = alone(connection, order)
+    if verdict not in (Verdict.NEVER, Verdict.GROW):
         verdict, reason = _decided(connection, order)
     return Plan(
         name=order.spec.name,

@@ -13,14 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, TypeVar
 
 from journeyman.cluster.archive import Archive
-from journeyman.cluster.capacity import Capacity, Growth, Node, Occupant
+from journeyman.cluster.capacity import Capacity, Growth, Node, Occupant, nodes_to_come
 from journeyman.cluster.ray_state import Application, RayJob, Replica
 from journeyman.errors import NotFoundError, RefusedError
 from journeyman.testing.wire import Wire, direct
 
 URL = "http://ray.test"
-NODES_SHOWN = 100
-"""The dashboard lists so many nodes to who names no limit: the first by their ids, dead ones among them."""
 
 _PENDING = "Job has not started yet. It may be waiting for resources or for its runtime environment."
 _MESSAGES = {
@@ -51,7 +49,9 @@ class Submission:
 class _Node:
     ip: str
     total: Mapping[str, float]
-    used: Mapping[str, float]
+    used: Mapping[str, float] | None
+    """None while Ray does not tell."""
+    head: bool
     alive: bool = True
 
 
@@ -92,6 +92,8 @@ class _Cluster:
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: Iterator[int] = field(default_factory=itertools.count)
     nodes: dict[str, _Node] = field(default_factory=dict)
+    """The first of them is the head."""
+    autoscales: bool = False
     jobs: dict[str, RayJob] = field(default_factory=dict)
     submissions: list[Submission] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
@@ -138,27 +140,25 @@ class FakeRay:
 
     # -- nodes ---------------------------------------------------------------------------------------
 
-    def capacity(self, growth: tuple[Growth, ...], applications: tuple[Application, ...]) -> Capacity:
+    def capacity(self, growth: tuple[Growth, ...] | None, applications: tuple[Application, ...]) -> Capacity:
         occupants = tuple(
             Occupant(name=a.name, replicas=len(a.replicas), held=a.held) for a in applications if a.held
         )
-        nodes = tuple(
-            Node(total=node.total, free={key: node.total[key] - node.used.get(key, 0) for key in node.total})
-            for node in self._ask("nodes", self._shown)
-        )
-        return Capacity(nodes=nodes, growth=growth, occupants=occupants)
+        nodes = tuple(_told(node) for node in self._ask("nodes/summary", self._alive))
+        unknown = growth is None and self._ask("cluster-status", lambda: self._cluster.autoscales)
+        to_come = nodes_to_come(growth or (), nodes)
+        return Capacity(nodes=nodes, to_come=to_come, growth_unknown=unknown, occupants=occupants)
 
     def free_gpus(self) -> dict[str, float]:
-        nodes = self._ask("nodes", self._shown)
-        return {node.ip: node.total.get("GPU", 0) - node.used.get("GPU", 0) for node in nodes}
+        nodes = self._ask("nodes/summary", self._alive)
+        return {node.ip: _told(node).free.get("GPU", 0) for node in nodes}
 
     def metrics_urls(self) -> list[str]:
         """None: a replica of the fake counts no requests."""
         return self._ask("nodes/summary", list)
 
-    def _shown(self) -> list[_Node]:
-        shown = itertools.islice(sorted(self._cluster.nodes.items()), NODES_SHOWN)
-        return [node for _, node in shown if node.alive]
+    def _alive(self) -> list[_Node]:
+        return [node for node in self._cluster.nodes.values() if node.alive]
 
     # -- jobs ----------------------------------------------------------------------------------------
 
@@ -322,11 +322,17 @@ class FakeRay:
         with self._cluster.lock:
             number = next(self._cluster.numbers)
             node_id = hashlib.sha256(b"node %d" % number).hexdigest()[:56]
-            self._cluster.nodes[node_id] = _Node(ip or f"10.0.{number // 250}.{number % 250 + 1}", total, {})
+            address = ip or f"10.0.{number // 250}.{number % 250 + 1}"
+            self._cluster.nodes[node_id] = _Node(address, total, {}, head=not self._cluster.nodes)
             return node_id
 
-    def use(self, node_id: str, used: Mapping[str, float]) -> None:
-        """Have so much of a node in use from now on."""
+    def autoscale(self) -> None:
+        """Have an autoscaler run from now on; a test adds the nodes that it starts."""
+        with self._cluster.lock:
+            self._cluster.autoscales = True
+
+    def use(self, node_id: str, used: Mapping[str, float] | None) -> None:
+        """Have so much of a node in use from now on; None where Ray does not tell how much."""
         with self._cluster.lock:
             self._cluster.nodes[node_id].used = used
 
@@ -471,6 +477,13 @@ class FakeRay:
         replica_id = hashlib.sha256(b"replica %d" % number).hexdigest()[:8]
         application.replicas[replica_id] = Replica(replica_id=replica_id, state="STARTING", node_ip=node_ip)
         application.codes[replica_id] = application.code
+
+
+def _told(node: _Node) -> Node:
+    if node.used is None:
+        return Node(total=node.total, free={}, known=False, head=node.head)
+    free = {key: amount - node.used.get(key, 0) for key, amount in node.total.items()}
+    return Node(total=node.total, free=free, head=node.head)
 
 
 def _set_state(application: _Application, replica_id: str, state: str) -> None:

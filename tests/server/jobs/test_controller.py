@@ -13,6 +13,7 @@ import pytest
 from journeyman.cluster.capacity import Capacity, Node
 from journeyman.cluster.ray_state import RayJob
 from journeyman.cluster.settings import Settings
+from journeyman.jobs.admission import GROWTH_LIMIT_S
 from journeyman.jobs.control.actions import Action, CancelUnread, Mark, Start, Stop, Suspect, Upload
 from journeyman.jobs.control.attempts import MAX_ATTEMPTS
 from journeyman.jobs.control.controller import JobController
@@ -112,6 +113,64 @@ def test_job_whose_node_is_gone_waits_for_it_and_holds_nobody_up() -> None:
     assert wait.reason == "waits for nodes: needs 2 × 1 CPU, and the cluster has 1 CPU (largest node: 1 CPU)"
     assert isinstance(start, Start)
     assert start.job is small
+
+
+BEYOND = "needs 2 × 1 CPU, and the cluster has 1 CPU (largest node: 1 CPU)"
+
+
+def grows(*jobs: JobRecord, cpus: float = 1, ray_jobs: Mapping[str, RayJob] | None = None) -> list[Action]:
+    """On a cluster with an autoscaler of which nobody said what it may add."""
+    capacity = Capacity(nodes=(Node(total={"CPU": cpus}, free={"CPU": cpus}),), growth_unknown=True)
+    snapshot = Snapshot(
+        jobs=jobs,
+        ray_jobs=ray_jobs or {},
+        capacity=capacity,
+        code_there=frozenset({"c0de"}),
+        progress={},
+    )
+    return decide(snapshot, NOW)
+
+
+def test_one_job_at_a_time_starts_for_the_cluster_to_grow_and_holds_nobody_up() -> None:
+    first, second = job(Phase.QUEUED), job(Phase.QUEUED, run_id="b" * 32)
+    spec = SPEC.model_copy(update={"workers": SPEC.workers.model_copy(update={"least": 1, "most": 1})})
+    small = job(Phase.QUEUED, run_id="c" * 32, SPEC=spec.model_dump_json())
+    start, wait, other = grows(first, second, small)
+    assert isinstance(start, Start)
+    assert (start.job, start.demand, start.reason) == (
+        first,
+        True,
+        f"starts for the cluster to grow: {BEYOND}",
+    )
+    assert isinstance(wait, Mark)
+    assert (wait.phase, wait.job) == (Phase.QUEUED, second)
+    assert isinstance(other, Start)
+    assert (other.job, other.demand) == (small, False)
+    # While the first waits for its nodes it takes nothing, and no other is demand.
+    starting = job(Phase.STARTING, ATTEMPT="1", DEMAND_MS=demand_ms(60))
+    living = {f"{'a' * 32}-1": ray_job("RUNNING")}
+    follow, wait, other = grows(starting, second, small, ray_jobs=living)
+    assert isinstance(follow, Mark)
+    assert (follow.phase, follow.reason) == (Phase.STARTING, f"waits for nodes: {BEYOND}")
+    assert isinstance(wait, Mark)
+    assert wait.reason.endswith("whether it grows is tried for job digits (aaaaaaaa) first")
+    assert isinstance(other, Start)
+
+
+def test_demand_is_given_up_after_its_time_and_never_once_its_nodes_are_there() -> None:
+    living = {f"{'a' * 32}-1": ray_job("RUNNING")}
+    late = job(Phase.STARTING, ATTEMPT="1", DEMAND_MS=demand_ms(GROWTH_LIMIT_S + 1))
+    [stop] = grows(late, ray_jobs=living)
+    assert isinstance(stop, Stop)
+    assert stop.reason == f"no nodes came for it within 15 min: {BEYOND}"
+    assert grows(late, cpus=2, ray_jobs=living) == []
+    # A job that lost its node amid its start waits for it, as before.
+    [wait] = grows(job(Phase.STARTING, ATTEMPT="1"), ray_jobs=living)
+    assert isinstance(wait, Mark)
+
+
+def demand_ms(ago_s: float) -> str:
+    return str(int((NOW - ago_s) * 1000))
 
 
 def test_starting_job_whose_node_turns_out_to_be_gone_says_what_it_waits_for() -> None:

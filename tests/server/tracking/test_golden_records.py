@@ -212,6 +212,21 @@ def test_rays_answers_are_read(golden: Golden) -> None:
         assert len(client.metrics_urls()) == 1
 
 
+def test_what_is_in_use_is_not_free_whichever_autoscaler_runs(golden: Golden) -> None:
+    """The newer one writes no report, and neither does a cluster without one."""
+    with recorded_ray(golden) as ray, closing(Ray(ray.url, None)) as client:
+        ray.answers["/api/cluster_status"]["data"] |= {"clusterStatus": None, "autoscalingStatus": None}
+        assert client.capacity((), ()).free()["CPU"] == 4.75
+        # Without the last word Ray answers with what it told the last time, however long ago.
+        assert ray.asked == ["/nodes?view=summary&nocache=1"]
+        assert not client.capacity(None, ()).growth_unknown
+        del ray.answers["/nodes"]["data"]["nodeLogicalResources"]
+        capacity = client.capacity((), client.applications())
+        assert (capacity.totals()["CPU"], capacity.free()) == (8, {})
+        assert {occupant.name for occupant in capacity.occupants} == {"digits", "refused", "swapping"}
+        assert list(client.free_gpus().values()) == [0]
+
+
 # -- listed, Ray being away ----------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from journeyman.cluster.capacity import Growth
 from journeyman.cluster.contexts import (
     check_name,
     context_folder,
@@ -24,6 +25,7 @@ HEAD = Target(
     serve_url="http://head:8000",
     storage="s3://bucket/runs",
     stack="stack-1",
+    growth=(Growth(total={"CPU": 8.0}, nodes=4),),
 )
 PORTS = {"mlflow": 5000, "ray_dashboard": 8265, "serve": 8000, "serve_grpc": 9000}
 
@@ -57,6 +59,7 @@ def test_commands_talk_to_the_context_in_force(home: Path) -> None:
         "http://head:8000",
         "s3://bucket/runs",
     )
+    assert (local.growth, head.growth) == ((), HEAD.growth)
     with pytest.raises(NotFoundError, match="there is no context 'hed'") as caught:
         use_context(home, "hed")
     assert caught.value.hint == "Those there are: local, head."

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from journeyman.cluster.capacity import Growth
 from journeyman.cluster.ray_api import RayApi
 from journeyman.errors import RefusedError
 from journeyman.testing import FakeRay
-from journeyman.testing.fake_ray import NODES_SHOWN
 
 from ...contracts.ray_contract import *  # noqa: F403
 from ...contracts.ray_contract import config
@@ -78,13 +78,35 @@ def cluster() -> FakeCluster:
 # -- the fake alone --------------------------------------------------------------------------------------
 
 
-def test_dashboard_lists_a_hundred_nodes_and_dead_ones_are_among_them() -> None:
+def test_every_living_node_is_told_of_however_many_there_are() -> None:
     ray = FakeRay()
-    ids = [ray.add_node({"CPU": 1.0, "GPU": 1.0}) for _ in range(NODES_SHOWN + 20)]
-    assert len(ray.capacity((), ()).nodes) == len(ray.free_gpus()) == NODES_SHOWN
+    ids = [ray.add_node({"CPU": 1.0, "GPU": 1.0}) for _ in range(250)]
+    assert len(ray.capacity((), ()).nodes) == len(ray.free_gpus()) == 250
     for node_id in sorted(ids)[:30]:
         ray.lose_node(node_id)
-    assert len(ray.capacity((), ()).nodes) == NODES_SHOWN - 30
+    assert len(ray.capacity((), ()).nodes) == len(ray.free_gpus()) == 220
+
+
+def test_node_of_which_ray_does_not_tell_has_nothing_free() -> None:
+    ray = FakeRay()
+    node = ray.add_node({"CPU": 4.0, "GPU": 2.0})
+    ray.use(node, None)
+    [told] = ray.capacity((), ()).nodes
+    assert (told.total, told.free, told.known) == ({"CPU": 4.0, "GPU": 2.0}, {}, False)
+    assert list(ray.free_gpus().values()) == [0]
+
+
+def test_growth_is_unknown_where_an_autoscaler_runs_and_nobody_said_what_it_adds() -> None:
+    ray = FakeRay()
+    ray.add_node({"CPU": 4.0})
+    assert not ray.capacity(None, ()).growth_unknown
+    ray.autoscale()
+    assert ray.capacity(None, ()).growth_unknown
+    growth = (Growth(total={"CPU": 4.0}, nodes=3),)
+    for _ in range(2):
+        ray.add_node({"CPU": 4.0})
+    told = ray.capacity(growth, ())
+    assert (told.growth_unknown, len(told.to_come), len(told.nodes)) == (False, 1, 3)
 
 
 def test_what_of_a_node_is_in_use_is_not_free() -> None:

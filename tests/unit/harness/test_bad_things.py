@@ -389,7 +389,6 @@ def test_config_that_somebody_else_puts_is_put_right() -> None:
     assert wrong(world, others, lambda: service_is(world, service, "2")) == []
 
 
-@bug(8, "of more than a hundred nodes only the first hundred are seen, dead ones among them")
 def test_cluster_of_many_nodes_is_seen_whole() -> None:
     world = World()
     for _ in range(120):

@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeyman.cluster.capacity import Capacity, Growth, Node, Occupant, fits_ever, fits_now
+from journeyman.cluster.capacity import (
+    Capacity,
+    Growth,
+    Node,
+    Occupant,
+    fits_ever,
+    fits_now,
+    nodes_to_come,
+)
 from journeyman.jobs.admission import Candidate, Verdict, admit
 
 ONE_CPU = {"CPU": 1.0}
@@ -45,10 +53,49 @@ def test_worker_larger_than_any_node_can_never_run_though_the_sum_would_do() -> 
 
 
 def test_gang_that_fits_after_growth_starts_to_make_the_cluster_grow() -> None:
-    capacity = Capacity(nodes=(node(2, free=0),), growth=(Growth(total={"CPU": 4}, nodes=2),))
-    [only] = admit([job("a", 8)], capacity)
-    assert only.verdict is Verdict.START
-    assert "once the cluster has grown" in only.reason
+    nodes = (node(2, free=0),)
+    to_come = nodes_to_come([Growth(total={"CPU": 4}, nodes=2)], nodes)
+    capacity = Capacity(nodes=nodes, to_come=to_come)
+    first, second, third = admit([job("a", 6), job("b", 4), job("c", 11)], capacity)
+    assert first.verdict is Verdict.START
+    assert "once the cluster has grown" in first.reason
+    # Of what is to come the first has taken its part, and no grown cluster holds the third.
+    assert (second.verdict, third.verdict) == (Verdict.WAIT, Verdict.NEVER)
+
+
+def test_nodes_that_the_autoscaler_has_started_are_not_to_come_again() -> None:
+    head = Node(total={"CPU": 8.0}, free={}, head=True)
+    growth = [Growth(total={"CPU": 8.0}, nodes=3)]
+    with_gpu = Node(total={"CPU": 8.0, "GPU": 1.0}, free={})
+    assert len(nodes_to_come(growth, [head, with_gpu, node(8), node(4)])) == 2
+    assert len(nodes_to_come(growth, [head, *[node(8)] * 5])) == 0
+
+
+def test_gang_beyond_everything_is_demand_where_an_autoscaler_may_know_better() -> None:
+    capacity = Capacity(nodes=(node(2),), growth_unknown=True)
+    queue = [job("first", 4), job("second", 1, cpus=3), job("small", 2)]
+    first, second, small = admit(queue, capacity)
+    assert (first.verdict, second.verdict, small.verdict) == (Verdict.GROW, Verdict.WAIT, Verdict.START)
+    assert first.reason == "needs 4 × 1 CPU, and the cluster has 2 CPUs (largest node: 2 CPUs)"
+    assert second.reason == (
+        "waits: needs 1 × 3 CPUs, and the cluster has 2 CPUs (largest node: 2 CPUs); "
+        "whether it grows is tried for job first (first000) first"
+    )
+    # One that is demand already comes before all of them.
+    [waits] = admit([job("late", 4)], capacity, job("early", 8))
+    assert (waits.verdict, waits.reason.endswith("tried for job early (early000) first")) == (
+        Verdict.WAIT,
+        True,
+    )
+
+
+def test_what_of_a_node_is_not_told_is_not_free() -> None:
+    silent = Node(total={"CPU": 4.0}, free={}, known=False)
+    [only] = admit([job("a", 2)], Capacity(nodes=(node(4, free=1), silent)))
+    assert only.verdict is Verdict.WAIT
+    assert only.reason == (
+        "waits: needs 2 × 1 CPU, free are 1 CPU of 8 CPUs; Ray does not tell what is free on 1 of 2 nodes"
+    )
 
 
 def test_service_in_the_way_is_named_with_the_command_that_frees_it() -> None:
