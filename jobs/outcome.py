@@ -1,7 +1,8 @@
 """How an attempt ended, and whether another is due. Pure.
 
 A person's own exception is final: running the same code again gives the same exception. What the machines did
-(a worker, a node or the driver died) is retried from the last checkpoint, in the same run.
+(a worker, a node or the driver died) is retried from the last checkpoint, in the same run, as often as
+`jobs/control/attempts.py` decides.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class Cause(StrEnum):
     """Training is done and its weights are safe, but the model was not registered."""
     MACHINE = "machine"
     """A worker, a node, the driver or the cluster went away."""
+    PREEMPTED = "preempted"
+    """The cluster took a node away, as it does with those that are lent: nothing was wrong with it."""
 
 
 ADVICE = {
@@ -32,6 +35,8 @@ ADVICE = {
     Cause.STORAGE: "Make room there, or name another place in `storage:`, and submit it again.",
     Cause.MODEL: "Change what the reason names and submit again; the weights are where it says.",
     Cause.MACHINE: "`journeyman status` tells what is wrong with the machines; then submit it again.",
+    Cause.PREEMPTED: "Nodes are taken away before a checkpoint is there: write them more often, or use nodes "
+    "that stay, and submit it again.",
 }
 """What to do about a job that failed, by whose doing it was."""
 
@@ -48,6 +53,10 @@ class Outcome:
     """The machine it ran on, where it had said so."""
     detail: str = ""
     """The traceback, or the last lines that were printed."""
+    out_of_memory: bool = False
+    """Whether a process was ended because its node ran out of memory."""
+    checkpoint_step: int | None = None
+    """The step of the newest checkpoint that this attempt committed; None where it committed none."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -58,6 +67,14 @@ class Outcome:
         return Outcome(**body | {"cause": Cause(body["cause"])})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """When something was raised, by which machine's clock: those of two machines are never compared."""
+
+    node: str
+    time_s: float
+
+
 class RankError(JourneymanError):
     """What ended one rank's part of an attempt, in a form that any process can read.
 
@@ -65,8 +82,19 @@ class RankError(JourneymanError):
     pickled: its words travel, not the object.
     """
 
-    def __init__(self, message: str, hint: str = "", *, cause: Cause = Cause.USER, detail: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        cause: Cause = Cause.USER,
+        detail: str = "",
+        out_of_memory: bool = False,
+        raised: Raised | None = None,
+    ) -> None:
         super().__init__(message, hint)
         self.cause = cause
         self.detail = detail
         """The traceback, or the last lines that were printed."""
+        self.out_of_memory = out_of_memory
+        self.raised = raised

@@ -16,7 +16,10 @@ from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_state import RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError
+from journeyman.jobs.attempt import ADMITTED, ENDED_MS, admitted_text, moment, read_attempts
+from journeyman.jobs.control.attempts import missing_ranks
 from journeyman.jobs.control.decision import (
+    Abandon,
     Action,
     Job,
     Mark,
@@ -31,6 +34,8 @@ from journeyman.jobs.control.decision import (
 )
 from journeyman.jobs.control.hang import FLOOR_S, Pace, Watch, leading_metrics, look_again, pace_of
 from journeyman.jobs.control.note import job_note
+from journeyman.jobs.environment import START_RETRIES, WORKERS
+from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase, may_follow
 from journeyman.jobs.place import read_places
 from journeyman.jobs.spec import TrainSpec
@@ -42,6 +47,8 @@ from journeyman.tracking.records import Run
 TURN_LIMIT_S = 2.0
 """How long a turn acts at most: with hundreds of jobs to tell or to end, those to start come no later."""
 ENTRYPOINT = "python -m journeyman.jobs.driver"
+MAX_START_RETRIES = 3
+"""How often Ray Train waits for the nodes of an attempt that fitted when it began, a minute each time."""
 _METRICS_READ = 3
 """How many metrics' points are read to learn a job's pace."""
 
@@ -203,6 +210,8 @@ class JobController:
                 self._start(action, now)
             case Suspect():
                 self._suspect(action.job, action.reason, now)
+            case Abandon():
+                self._abandon(action.job, action.reason)
             case Stop():
                 self._record(action.job, Phase.CANCELLING, action.reason, now)
                 with contextlib.suppress(NotFoundError):
@@ -248,6 +257,18 @@ class JobController:
         self._mlflow.upload(run, path, stacks_text(stacks).encode())
         return path
 
+    def _abandon(self, job: Job, reason: str) -> None:
+        """The outcome first: a control that dies in between is followed by one that stops the driver."""
+        run, told = job.run, f"{records.OUTCOME}.{job.run.attempt}"
+        if told not in run.tags:
+            places = read_places(self._mlflow, run, run.attempt)
+            missing = missing_ranks(read_attempts(run)[-1].workers, (place.rank for place in places))
+            message = f"{reason}: {missing}" if missing else reason
+            outcome = Outcome(cause=Cause.MACHINE, message=message)
+            self._mlflow.set_tags(run.run_id, {told: outcome.to_json()})
+        with contextlib.suppress(NotFoundError):
+            self._ray.stop(job.submission_id)
+
     def _start(self, start: Start, now: float) -> None:
         run = start.job.run
         if not self._mlflow.claim(run.run_id, f"{records.CLAIM_PARAM}.{start.attempt}", self._claimant):
@@ -256,10 +277,12 @@ class JobController:
             claimant = self._mlflow.run(run.run_id).params[f"{records.CLAIM_PARAM}.{start.attempt}"]
         else:
             claimant = self._claimant
+        admitted = admitted_text(int(now * 1000), start.workers)
+        self._mlflow.claim(run.run_id, moment(start.attempt, ADMITTED), admitted)
+        # At once: an attempt that is named and does not start would count as one that died.
         started = {records.ATTEMPT: str(start.attempt), records.WORKERS_STARTED_MS: ""}
-        self._mlflow.set_tags(run.run_id, started)
-        self._record(start.job, Phase.STARTING, start.reason, now)
-        environment = runtime_env(start.job, start.attempt, claimant, self._settings)
+        self._record(start.job, Phase.STARTING, start.reason, now, started)
+        environment = runtime_env(start, claimant, self._settings)
         if self._package is not None:
             self._ray.keep_package(self._package)
             environment["py_modules"] = [package_uri(self._package.package)]
@@ -276,14 +299,22 @@ class JobController:
 
     # -- record --------------------------------------------------------------------------------------
 
-    def _record(self, job: Job, phase: Phase, reason: str, now: float) -> None:
+    def _record(
+        self, job: Job, phase: Phase, reason: str, now: float, more: Mapping[str, str] | None = None
+    ) -> None:
         run = job.run
         ended = phase in ENDED
         if phase is job.phase and reason == run.reason and not ended:
             return
         if phase is not job.phase and not may_follow(job.phase, phase):
             raise RefusedError(f"job {run.run_id}: {phase} cannot follow {job.phase}")
-        tags = {records.PHASE: phase.value, records.REASON: reason[: records.MAX_TAG_CHARACTERS]}
+        if phase in (Phase.QUEUED, *ENDED) and job.phase not in (Phase.QUEUED, *ENDED):
+            # The driver knows it better, where it came to write it.
+            self._mlflow.claim(run.run_id, moment(run.attempt, ENDED_MS), str(int(now * 1000)))
+        tags = dict(more or {}) | {
+            records.PHASE: phase.value,
+            records.REASON: reason[: records.MAX_TAG_CHARACTERS],
+        }
         if ended:
             current = self._mlflow.run(run.run_id)
             tags[records.NOTE] = job_note(current, job.spec, phase, reason, now, self._settings.serve_url)
@@ -292,9 +323,9 @@ class JobController:
             self._mlflow.update_run(run.run_id, RUN_STATUS[phase], int(now * 1000) if ended else None)
 
 
-def runtime_env(job: Job, attempt: int, claimant: str, settings: Settings) -> dict[str, Any]:
+def runtime_env(start: Start, claimant: str, settings: Settings) -> dict[str, Any]:
     """Ray's runtime environment of one attempt. Secrets are not in it: Ray's REST answers show it."""
-    run, spec = job.run, job.spec
+    run, spec = start.job.run, start.job.spec
     environment = {
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -302,7 +333,10 @@ def runtime_env(job: Job, attempt: int, claimant: str, settings: Settings) -> di
         "JOURNEYMAN_RUN_NAME": run.run_name,
         "JOURNEYMAN_EXPERIMENT_ID": run.experiment_id,
         "JOURNEYMAN_ARTIFACT_URI": run.artifact_uri,
-        "JOURNEYMAN_ATTEMPT": str(attempt),
+        "JOURNEYMAN_ATTEMPT": str(start.attempt),
+        WORKERS: str(start.workers),
+        # Where nodes are on their way, control says for how long they are waited for.
+        START_RETRIES: str(-1 if settings.growth else MAX_START_RETRIES),
         "JOURNEYMAN_CLAIMANT": claimant,
         "JOURNEYMAN_STORAGE": spec.storage or settings.storage or "",
         # Functions and scripts stand in their code, as they do on a laptop.

@@ -13,7 +13,15 @@ from typing import assert_never
 from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_state import RayJob
 from journeyman.jobs.admission import Candidate, Verdict, admit
-from journeyman.jobs.control.attempts import another_attempt, driverless
+from journeyman.jobs.attempt import ran_s, read_attempts
+from journeyman.jobs.control.attempts import (
+    attempt_sizes,
+    driverless,
+    next_attempt,
+    retry_due_s,
+    start_overdue,
+    why_final,
+)
 from journeyman.jobs.control.hang import FLOOR_S, Pace, Watch, hang_reason
 from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.phases import Phase
@@ -75,12 +83,22 @@ class Start:
 
     job: Job
     attempt: int
+    workers: int
+    """The size of this attempt."""
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Have Ray stop a job's driver."""
+
+    job: Job
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandon:
+    """Record that an attempt does not start, and have Ray stop its driver; another one may follow."""
 
     job: Job
     reason: str
@@ -103,7 +121,7 @@ class Suspect:
     reason: str
 
 
-Action = Upload | Start | Stop | Mark | Suspect
+Action = Upload | Start | Stop | Abandon | Mark | Suspect
 
 
 def decide(snapshot: Snapshot, now: float) -> list[Action]:
@@ -118,6 +136,9 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
             case Phase.QUEUED if (twin := first[_key(job)]) is not job:
                 reason = f"was submitted twice: it is job {twin.run.run_id[:8]}"
                 actions.append(Mark(job=job, phase=Phase.CANCELLED, reason=reason))
+            case Phase.QUEUED if retry_due_s(read_attempts(job.run)) > now:
+                # Its reason says so already.
+                continue
             case Phase.QUEUED:
                 queue.append(job)
             case Phase.STARTING | Phase.RUNNING | Phase.HUNG | Phase.CANCELLING:
@@ -129,7 +150,8 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
     capacity = snapshot.capacity
     for job in snapshot.jobs:
         if job.phase is Phase.STARTING:
-            capacity = capacity.after(gang(job.spec))
+            capacity = capacity.after(gang(job.spec, read_attempts(job.run)[-1].workers))
+    starting: list[tuple[Job, str]] = []
     for job, admission in zip(queue, admit([_candidate(job) for job in queue], capacity), strict=True):
         match admission.verdict:
             case Verdict.NEVER:
@@ -141,9 +163,12 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
             case Verdict.START if job.run.tags[records.CODE_SHA256] not in snapshot.code_there:
                 actions.append(Upload(job=job, reason="takes its code to the cluster"))
             case Verdict.START:
-                actions.append(Start(job=job, attempt=job.run.attempt + 1, reason=admission.reason))
+                starting.append((job, admission.reason))
             case _:
                 assert_never(admission.verdict)
+    sizes = attempt_sizes([job.spec for job, _ in starting], capacity)
+    for (job, reason), workers in zip(starting, sizes, strict=True):
+        actions.append(Start(job=job, attempt=job.run.attempt + 1, workers=workers, reason=reason))
     return actions
 
 
@@ -179,7 +204,8 @@ def _follow(job: Job, snapshot: Snapshot, now: float) -> list[Action]:
         if run.milliseconds(records.CANCEL_MS):
             return [Mark(job=job, phase=Phase.CANCELLED, reason="cancelled")]
         if job.phase is Phase.STARTING and f"{records.OUTCOME}.{run.attempt}" not in run.tags:
-            return [Start(job=job, attempt=run.attempt, reason=run.reason)]
+            workers = read_attempts(run)[-1].workers or job.spec.workers.least
+            return [Start(job=job, attempt=run.attempt, workers=workers, reason=run.reason)]
     elif not ray_job.ended:
         return _follow_living(job, snapshot, now)
     return [_judge(job, ray_job)]
@@ -192,11 +218,17 @@ def _follow_living(job: Job, snapshot: Snapshot, now: float) -> list[Action]:
     if run.milliseconds(records.CANCEL_MS):
         return [Stop(job=job, reason="stops: cancel was asked for")]
     started_ms = run.milliseconds(records.WORKERS_STARTED_MS)
+    attempts = read_attempts(run)
+    if job.phase is Phase.STARTING and f"{records.OUTCOME}.{run.attempt}" in run.tags and started_ms is None:
+        # It was given up, and is there still.
+        return [Abandon(job=job, reason="")]
     limit_s = job.spec.max_duration
-    if limit_s is not None and started_ms is not None and now - started_ms / 1000 > limit_s:
+    if limit_s is not None and ran_s(attempts, now) > limit_s:
         return [Stop(job=job, reason=f"stops: it ran for its max_duration of {limit_s:g} s")]
     if job.phase is Phase.STARTING and started_ms is not None:
         return [Mark(job=job, phase=Phase.RUNNING, reason=f"runs on {job.spec.in_workers}")]
+    if job.phase is Phase.STARTING and (late := start_overdue(attempts[-1], job.spec.start_timeout, now)):
+        return [Abandon(job=job, reason=late)]
     if job.phase is Phase.STARTING:
         # Ray learns late that a node is gone: what it said was free when the attempt began may not be there.
         [admission] = admit([_candidate(job)], snapshot.capacity)
@@ -239,7 +271,8 @@ def _judge(job: Job, ray_job: RayJob | None) -> Action:
             return Mark(job=job, phase=Phase.CANCELLED, reason="cancelled while it ran")
         return Mark(job=job, phase=Phase.FAILED, reason=run.reason)
     where = f"rank {outcome.rank}: " if outcome.rank is not None else ""
-    if another_attempt(outcome, run.attempt):
-        reason = f"resumes from its last checkpoint (attempt {run.attempt} died: {where}{outcome.message})"
-        return Mark(job=job, phase=Phase.QUEUED, reason=reason)
-    return Mark(job=job, phase=Phase.FAILED, reason=f"{where}{outcome.message}")
+    attempts = read_attempts(run)
+    if retry := next_attempt(attempts, outcome):
+        return Mark(job=job, phase=Phase.QUEUED, reason=retry.reason)
+    reason = f"{where}{outcome.message}{why_final(attempts, outcome)}"
+    return Mark(job=job, phase=Phase.FAILED, reason=reason)

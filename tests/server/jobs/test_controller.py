@@ -12,7 +12,7 @@ import pytest
 from journeyman.cluster.capacity import Capacity, Node
 from journeyman.cluster.ray_state import RayJob
 from journeyman.cluster.settings import Settings
-from journeyman.jobs.control.attempts import MAX_ATTEMPTS
+from journeyman.jobs.control.attempts import MAX_FAILURES
 from journeyman.jobs.control.controller import JobController
 from journeyman.jobs.control.decision import (
     Action,
@@ -227,7 +227,7 @@ def test_ray_that_forgot_a_running_job_is_a_dead_cluster() -> None:
 
 
 def test_attempts_are_bounded() -> None:
-    action = following(job(Phase.RUNNING, ATTEMPT=str(MAX_ATTEMPTS)), None)
+    action = following(job(Phase.RUNNING, ATTEMPT=str(MAX_FAILURES)), None)
     assert isinstance(action, Mark)
     assert action.phase is Phase.FAILED
 
