@@ -21,13 +21,14 @@ _CONNECTION_LOST = re.compile(
 _NUMBER = re.compile(r"\d+")
 
 
+_MEMORY = re.compile(r"low on memory|NODE_OUT_OF_MEMORY")
 _DEATHS = (
     (
         re.compile(r"health check has been hanging for ([\d.]+)"),
         "its process did not answer for {0:.0f} s: it was stopped, or something held its interpreter",
     ),
     (
-        re.compile(r"low on memory|NODE_OUT_OF_MEMORY"),
+        _MEMORY,
         "its process was ended because its node ran out of memory",
     ),
     (
@@ -49,6 +50,11 @@ def death_of_worker(told: str) -> str:
         if found := pattern.search(told):
             return meaning.format(*(float(number) for number in found.groups()))
     return ""
+
+
+def ran_out_of_memory(told: str) -> bool:
+    """Whether Ray ended the worker for want of memory."""
+    return bool(_MEMORY.search(told))
 
 
 def classify(errors: Mapping[int, RankError], workers: int | None = None) -> Outcome:
