@@ -69,7 +69,7 @@ def committed(files: FileSystem, folder: str, attempt: str) -> Committed | None:
 
 def _one_before_the_newest(files: FileSystem, kept: str) -> str | None:
     """The newest may not be whole; the one before it was, when the newest was begun."""
-    found = files.get_file_info(FileSelector(kept))
+    found = [each for each in files.get_file_info(FileSelector(kept)) if each.type is FileType.Directory]
     names = sorted(each.base_name for each in found if each.base_name.startswith(_PREFIX))
     return names[-2] if len(names) > 1 else None
 
