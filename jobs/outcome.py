@@ -1,16 +1,18 @@
 """How an attempt ended, and whether another is due. Pure.
 
 A person's own exception is final: running the same code again gives the same exception. What the machines did
-(a worker, a node or the driver died) is retried from the last checkpoint, in the same run.
+(a worker, a node or the driver died) is retried from the last checkpoint, in the same run, as often as
+`jobs/control/attempts.py` decides.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from journeyman.errors import JourneymanError, UnreadableError, described
+from pydantic import TypeAdapter, ValidationError
+
+from journeyman.errors import JourneymanError, UnreadableError
 from journeyman.tracking.records import fitted
 
 
@@ -26,6 +28,8 @@ class Cause(StrEnum):
     """Training is done and its weights are safe, but the model was not registered."""
     MACHINE = "machine"
     """A worker, a node, the driver or the cluster went away."""
+    PREEMPTED = "preempted"
+    """The cluster took a node away, as it does with those that are lent: nothing was wrong with it."""
 
 
 ADVICE = {
@@ -33,6 +37,8 @@ ADVICE = {
     Cause.STORAGE: "Make room there, or name another place in `storage:`, and submit it again.",
     Cause.MODEL: "Change what the reason names and submit again; the weights are where it says.",
     Cause.MACHINE: "`journeyman status` tells what is wrong with the machines; then submit it again.",
+    Cause.PREEMPTED: "Nodes are taken away before a checkpoint is there: write them more often, or use nodes "
+    "that stay, and submit it again.",
 }
 """What to do about a job that failed, by whose doing it was."""
 
@@ -49,6 +55,10 @@ class Outcome:
     """The machine it ran on, where it had said so."""
     detail: str = ""
     """The traceback, or the last lines that were printed."""
+    out_of_memory: bool = False
+    """Whether a process was ended because its node ran out of memory."""
+    checkpoint_step: int | None = None
+    """The step of the newest checkpoint that this attempt committed; None where it committed none."""
 
     def to_json(self) -> str:
         """Always fits into one tag: the longest texts are shortened, what tells the cause last."""
@@ -58,25 +68,23 @@ class Outcome:
     def from_json(text: str) -> Outcome:
         """Raises UnreadableError where it was cut, or another version wrote it in a form of its own."""
         try:
-            body = json.loads(text)
-            outcome = Outcome(
-                cause=Cause(body["cause"]),
-                message=body["message"],
-                rank=body.get("rank"),
-                node=body.get("node", ""),
-                detail=body.get("detail", ""),
-            )
-        except KeyError as error:
-            raise UnreadableError(f"{error} is missing") from None
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise UnreadableError(described(error)) from None
-        for field in ("message", "node", "detail"):
-            if not isinstance(getattr(outcome, field), str):
-                raise UnreadableError(f"'{field}' is no text")
-        # To Python a boolean is an integer.
-        if outcome.rank is not None and type(outcome.rank) is not int:
-            raise UnreadableError("'rank' is no number")
-        return outcome
+            return _OUTCOME.validate_json(text, strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UnreadableError(f"{where}: {first['msg']}" if where else str(first["msg"])) from None
+
+
+_OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
+"""Whatever else another version has written is passed over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """When something was raised, by which machine's clock: those of two machines are never compared."""
+
+    node: str
+    time_s: float
 
 
 class RankError(JourneymanError):
@@ -86,8 +94,19 @@ class RankError(JourneymanError):
     pickled: its words travel, not the object.
     """
 
-    def __init__(self, message: str, hint: str = "", *, cause: Cause = Cause.USER, detail: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        cause: Cause = Cause.USER,
+        detail: str = "",
+        out_of_memory: bool = False,
+        raised: Raised | None = None,
+    ) -> None:
         super().__init__(message, hint)
         self.cause = cause
         self.detail = detail
         """The traceback, or the last lines that were printed."""
+        self.out_of_memory = out_of_memory
+        self.raised = raised

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from journeyman.errors import UnreadableError
+from journeyman.jobs.attempt import Attempt, read_attempts
 from journeyman.jobs.outcome import Outcome
 from journeyman.jobs.phases import Phase
 from journeyman.jobs.spec import TrainSpec
@@ -61,6 +62,8 @@ class JobRecord:
     """Why the outcome that its driver wrote cannot be read; empty where it can, or where there is none."""
     refusal: Refusal | None
     """Of the attempt that is to start next."""
+    attempts: tuple[Attempt, ...]
+    """All that were begun, oldest first."""
 
     @property
     def submission_id(self) -> str:
@@ -96,6 +99,7 @@ def read_job(run: Run) -> JobRecord:
         outcome=outcome,
         outcome_trouble=trouble,
         refusal=refusal if refusal is not None and refusal.attempt == due else None,
+        attempts=read_attempts(run, attempt),
     )
 
 

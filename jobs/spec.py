@@ -76,6 +76,9 @@ class TrainSpec(Spec):
     data: dict[EnvironmentName, str] = {}
     storage: str | None = None
     max_duration: Seconds | None = None
+    """How long its workers may run, all attempts together."""
+    start_timeout: Seconds = 900.0
+    """How long an attempt may take from when its nodes are there and its environment is built."""
     publish: Publish | None = None
 
     @property
@@ -130,6 +133,6 @@ def script_arguments(run: str) -> list[str]:
     return words[1:] if words and words[0] in ("python", "python3") else words
 
 
-def gang(spec: TrainSpec) -> Sequence[Amounts]:
-    """The bundles a job needs before it can start: one per worker, the least number of them."""
-    return [ray_amounts(spec.resources)] * spec.workers.least
+def gang(spec: TrainSpec, workers: int | None = None) -> Sequence[Amounts]:
+    """The bundles a job needs before it can start: one per worker, the least number if none is said."""
+    return [ray_amounts(spec.resources)] * (workers or spec.workers.least)

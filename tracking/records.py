@@ -13,9 +13,10 @@ from typing import Any
 
 from journeyman.errors import SpecError, UnreadableError
 
-SCHEMA_VERSION = "1"
-READ_SCHEMA_VERSIONS = ("1",)
-"""What this version understands; a record of any other is left as it is."""
+SCHEMA_VERSION = "2"
+READ_SCHEMA_VERSIONS = ("1", "2")
+"""What this version understands; a record of any other is left as it is. 1 has an attempt's claim and outcome
+alone, 2 its moments too."""
 
 SCHEMA = "journeyman.schema_version"
 KIND = "journeyman.kind"

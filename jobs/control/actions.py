@@ -27,6 +27,8 @@ class Start:
     """Claim an attempt and submit its driver."""
 
     job: JobRecord
+    workers: int
+    """The size of this attempt."""
     reason: str
     demand: bool = False
     """Whether it starts for the cluster to grow, which nobody said it would."""
@@ -35,6 +37,14 @@ class Start:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Have Ray stop a job's driver; asked each turn until it has ended."""
+
+    job: JobRecord
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandon:
+    """Record that an attempt does not start, and have Ray stop its driver; another one may follow."""
 
     job: JobRecord
     reason: str
@@ -69,7 +79,7 @@ class CancelUnread:
     """Its Ray jobs that have not ended."""
 
 
-Action = Upload | Start | Stop | Mark | Suspect | CancelUnread
+Action = Upload | Start | Stop | Abandon | Mark | Suspect | CancelUnread
 
 
 def only_tells(action: Action) -> bool:

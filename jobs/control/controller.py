@@ -21,8 +21,10 @@ from journeyman.errors import (
     UnreachableError,
     UnreadableError,
 )
+from journeyman.jobs.attempt import ADMITTED, ENDED_MS, admitted_text, moment
 from journeyman.jobs.control.abandoned import abandoned
 from journeyman.jobs.control.actions import (
+    Abandon,
     Action,
     CancelUnread,
     Mark,
@@ -32,11 +34,15 @@ from journeyman.jobs.control.actions import (
     Upload,
     only_tells,
 )
+from journeyman.jobs.control.attempts import missing_ranks
 from journeyman.jobs.control.decision import Snapshot, decide
 from journeyman.jobs.control.note import job_note
 from journeyman.jobs.control.refusals import one_more, refusal_reason
 from journeyman.jobs.control.watcher import Watcher
+from journeyman.jobs.environment import START_RETRIES, WORKERS
+from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase, may_follow
+from journeyman.jobs.place import read_places
 from journeyman.jobs.records import JobRecord, read_job
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_api import MlflowApi
@@ -47,6 +53,8 @@ TURN_LIMIT_S = 2.0
 BARRED_S = 30.0
 """For how long a job whose run may not be written to is left out of the queue."""
 MAX_REASON_CHARACTERS = 1500
+MAX_START_RETRIES = 3
+"""How often Ray Train waits for the nodes of an attempt that fitted when it began, a minute each time."""
 ENTRYPOINT = "python -m journeyman.jobs.driver"
 
 
@@ -216,6 +224,8 @@ class JobController:
                 if told := self._watcher.stored_stacks(action.job, now):
                     # The stacks first: a mark that names them is never without them.
                     self._record(action.job, Phase.HUNG, f"{action.reason}; {told}", now)
+            case Abandon():
+                self._abandon(action)
             case Stop():
                 if action.job.phase is not Phase.CANCELLING:
                     self._record(action.job, Phase.CANCELLING, action.reason, now)
@@ -249,6 +259,16 @@ class JobController:
         content = self._mlflow.download(job.run, records.CODE_ARTIFACT)
         self._ray.upload_package(package_name(job.code_sha256), content)
 
+    def _abandon(self, action: Abandon) -> None:
+        """The outcome first: a control that dies in between is followed by one that stops the driver."""
+        job, told = action.job, f"{records.OUTCOME}.{action.job.attempt}"
+        if told not in job.run.tags:
+            places = read_places(self._mlflow, job.run, job.attempt)
+            missing = missing_ranks(job.attempts[-1].workers, (place.rank for place in places))
+            message = f"{action.reason}: {missing}" if missing else action.reason
+            self._set_tags(job.run, {told: Outcome(cause=Cause.MACHINE, message=message).to_json()})
+        self._stop(job.submission_id)
+
     def _start(self, start: Start, now: float) -> None:
         """Raises RefusedError where Ray does not take it: its attempt stays claimed and starting."""
         job, run, attempt = start.job, start.job.run, start.job.due_attempt
@@ -258,11 +278,15 @@ class JobController:
             # Claimed by a control before this one, which died or was replaced: the attempt is taken over
             # under that claim, for the driver checks it against what is stored.
             claimant = self._mlflow.run(run.run_id).params[claim]
+        admitted = admitted_text(int(now * 1000), start.workers)
+        self._check_lease()
+        self._mlflow.claim(run.run_id, moment(attempt, ADMITTED), admitted)
         begun = {records.ATTEMPT: str(attempt), records.WORKERS_STARTED_MS: ""}
         if start.demand or records.DEMAND_MS in run.tags:
             begun[records.DEMAND_MS] = str(int(now * 1000)) if start.demand else ""
+        # At once: an attempt that is named and does not start would count as one that died.
         self._record(job, Phase.STARTING, start.reason, now, begun if attempt != job.attempt else {})
-        environment = runtime_env(job, attempt, claimant, self._settings)
+        environment = runtime_env(start, claimant, self._settings)
         if self._package is not None:
             self._check_lease()
             self._ray.keep_package(self._package)
@@ -289,6 +313,10 @@ class JobController:
         run, ended, reason = job.run, phase in ENDED, shortened(reason, MAX_REASON_CHARACTERS)
         if phase is not job.phase and not may_follow(job.phase, phase):
             raise RefusedError(f"{phase} cannot follow {job.phase}")
+        if phase in (Phase.QUEUED, *ENDED) and job.phase not in (Phase.QUEUED, *ENDED):
+            # The driver knows it better, where it came to write it.
+            self._check_lease()
+            self._mlflow.claim(run.run_id, moment(job.attempt, ENDED_MS), str(int(now * 1000)))
         changed = dict(tags or {})
         if reason != run.reason:
             changed[records.REASON] = reason
@@ -310,9 +338,9 @@ class JobController:
         self._mlflow.set_tags(run.run_id, tags)
 
 
-def runtime_env(job: JobRecord, attempt: int, claimant: str, settings: Settings) -> dict[str, Any]:
+def runtime_env(start: Start, claimant: str, settings: Settings) -> dict[str, Any]:
     """Ray's runtime environment of one attempt. Secrets are not in it: Ray's REST answers show it."""
-    run, spec = job.run, job.spec
+    run, spec = start.job.run, start.job.spec
     environment = {
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -320,7 +348,10 @@ def runtime_env(job: JobRecord, attempt: int, claimant: str, settings: Settings)
         "JOURNEYMAN_RUN_NAME": run.run_name,
         "JOURNEYMAN_EXPERIMENT_ID": run.experiment_id,
         "JOURNEYMAN_ARTIFACT_URI": run.artifact_uri,
-        "JOURNEYMAN_ATTEMPT": str(attempt),
+        "JOURNEYMAN_ATTEMPT": str(start.job.due_attempt),
+        WORKERS: str(start.workers),
+        # Where nodes are on their way, control says for how long they are waited for.
+        START_RETRIES: str(-1 if settings.growth else MAX_START_RETRIES),
         "JOURNEYMAN_CLAIMANT": claimant,
         "JOURNEYMAN_STORAGE": spec.storage or settings.storage or "",
         # Functions and scripts stand in their code, as they do on a laptop.
@@ -331,7 +362,7 @@ def runtime_env(job: JobRecord, attempt: int, claimant: str, settings: Settings)
     if not settings.attached:
         environment["JOURNEYMAN_HOME"] = str(settings.home)
     runtime: dict[str, Any] = {
-        "working_dir": package_uri(package_name(job.code_sha256)),
+        "working_dir": package_uri(package_name(start.job.code_sha256)),
         "env_vars": environment | spec.env,
     }
     if spec.requirements:

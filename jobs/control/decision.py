@@ -10,6 +10,7 @@ from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_state import RayJob
 from journeyman.jobs.admission import Candidate, Verdict, admit, is_demand
 from journeyman.jobs.control.actions import Action, CancelUnread, Mark, Start, Upload
+from journeyman.jobs.control.attempts import attempt_sizes, retry_due_s
 from journeyman.jobs.control.follow import Progress, candidate, follow
 from journeyman.jobs.control.refusals import is_due, is_given_up, refusal_reason
 from journeyman.jobs.phases import Phase
@@ -54,6 +55,9 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
             case Phase.QUEUED if job.refusal is not None and not is_due(job.refusal, now):
                 phase = Phase.FAILED if is_given_up(job.refusal) else job.phase
                 actions.append(Mark(job=job, phase=phase, reason=refusal_reason(job.refusal)))
+            case Phase.QUEUED if retry_due_s(job.attempts) > now:
+                # Its reason says so already.
+                pass
             case Phase.QUEUED:
                 queue.append(job)
             case Phase.STARTING | Phase.RUNNING | Phase.HUNG | Phase.CANCELLING:
@@ -81,7 +85,8 @@ def _admit(queue: Sequence[JobRecord], snapshot: Snapshot, now: float) -> list[A
             # It holds nothing until all its nodes are there.
             growing = growing or candidate(job)
         else:
-            capacity = capacity.after(gang(job.spec))
+            capacity = capacity.after(gang(job.spec, job.attempts[-1].workers if job.attempts else None))
+    starting: list[tuple[JobRecord, str]] = []
     admissions = admit([candidate(job) for job in queue], capacity, growing)
     for job, admission in zip(queue, admissions, strict=True):
         match admission.verdict:
@@ -94,12 +99,16 @@ def _admit(queue: Sequence[JobRecord], snapshot: Snapshot, now: float) -> list[A
             case Verdict.START | Verdict.GROW if job.code_sha256 not in snapshot.code_there:
                 actions.append(Upload(job=job, reason="takes its code to the cluster"))
             case Verdict.START:
-                actions.append(Start(job=job, reason=admission.reason))
+                starting.append((job, admission.reason))
             case Verdict.GROW:
                 reason = f"starts for the cluster to grow: {admission.reason}"
-                actions.append(Start(job=job, reason=reason, demand=True))
+                least = job.spec.workers.least
+                actions.append(Start(job=job, workers=least, reason=reason, demand=True))
             case _:
                 assert_never(admission.verdict)
+    sizes = attempt_sizes([job.spec for job, _ in starting], capacity)
+    for (job, reason), workers in zip(starting, sizes, strict=True):
+        actions.append(Start(job=job, workers=workers, reason=reason))
     return actions
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_state import RayJob
 from journeyman.jobs.admission import GROWTH_LIMIT_S, Candidate, Verdict, admit
-from journeyman.jobs.control.actions import Action, Mark, Start, Stop, Suspect
-from journeyman.jobs.control.attempts import another_attempt, driverless
+from journeyman.jobs.attempt import ran_s
+from journeyman.jobs.control.actions import Abandon, Action, Mark, Start, Stop, Suspect
+from journeyman.jobs.control.attempts import driverless, next_attempt, start_overdue, why_final
 from journeyman.jobs.control.hang import FLOOR_S, Pace, Watch, hang_reason
 from journeyman.jobs.control.refusals import is_due, is_given_up, refusal_reason
 from journeyman.jobs.outcome import Cause, Outcome
@@ -51,7 +52,8 @@ def follow(
 def _submit_again(job: JobRecord, now: float) -> Action:
     """An attempt that is claimed and which Ray does not know."""
     if job.refusal is None or is_due(job.refusal, now):
-        return Start(job=job, reason="starts: its attempt is submitted again")
+        workers = job.attempts[-1].workers or job.spec.workers.least
+        return Start(job=job, workers=workers, reason="starts: its attempt is submitted again")
     phase = Phase.FAILED if is_given_up(job.refusal) else job.phase
     return Mark(job=job, phase=phase, reason=refusal_reason(job.refusal))
 
@@ -62,10 +64,15 @@ def _follow_living(job: JobRecord, progress: Progress | None, capacity: Capacity
     started_ms, limit_s = job.workers_started_ms, job.spec.max_duration
     if job.phase is Phase.CANCELLING:
         return [Stop(job=job, reason=job.run.reason)]
-    if limit_s is not None and started_ms is not None and now - started_ms / 1000 > limit_s:
+    if job.phase is Phase.STARTING and started_ms is None and (job.outcome or job.outcome_trouble):
+        # It was given up, and is there still.
+        return [Abandon(job=job, reason=job.run.reason)]
+    if limit_s is not None and ran_s(job.attempts, now) > limit_s:
         return [Stop(job=job, reason=f"stops: it ran for its max_duration of {limit_s:g} s")]
     if job.phase is Phase.STARTING and started_ms is not None:
         return [Mark(job=job, phase=Phase.RUNNING, reason=f"runs on {job.spec.in_workers}")]
+    if job.phase is Phase.STARTING and (late := start_overdue(job.attempts[-1], job.spec.start_timeout, now)):
+        return [Abandon(job=job, reason=late)]
     if job.phase is Phase.STARTING:
         # Ray learns late that a node is gone: what it said was free when the attempt began may not be there.
         [admission] = admit([candidate(job)], capacity)
@@ -114,10 +121,9 @@ def _judge(job: JobRecord, ray_job: RayJob | None) -> Action:
         return Mark(job=job, phase=Phase.FAILED, reason=job.run.reason)
     where = f"rank {outcome.rank}: " if outcome.rank is not None else ""
     told = f"{where}{outcome.message.strip() or 'nothing tells why'}"
-    if another_attempt(outcome, job.attempt):
-        reason = f"resumes from its last checkpoint (attempt {job.attempt} died: {told})"
-        return Mark(job=job, phase=Phase.QUEUED, reason=reason)
-    return Mark(job=job, phase=Phase.FAILED, reason=told)
+    if retry := next_attempt(job.attempts, outcome):
+        return Mark(job=job, phase=Phase.QUEUED, reason=retry.reason)
+    return Mark(job=job, phase=Phase.FAILED, reason=f"{told}{why_final(job.attempts, outcome)}")
 
 
 def _outcome(job: JobRecord, ray_job: RayJob | None) -> Outcome:

@@ -8,20 +8,27 @@ from collections.abc import Mapping
 from journeyman.jobs.outcome import Cause, Outcome, RankError
 
 # What a healthy rank raises when its peer's process is gone: it says nothing about this rank's code.
-_PEER_GONE = re.compile(
-    r"^(?:\w+\.)*(?:Dist(?:Backend|Network|Store)?Error\b|RuntimeError: .*"
-    r"(?:gloo/|NCCL|TCPStore|Connection (?:closed|reset) by peer|Socket closed|Broken pipe))",
+_COLLECTIVE_FAILED = re.compile(
+    r"^(?:\w+\.)*(?:Dist(?:Backend|Network|Store)?Error\b|RuntimeError: .*(?:gloo/|NCCL|TCPStore))",
     re.MULTILINE,
 )
+_CONNECTION_LOST = re.compile(
+    r"^(?:\w+\.)*(?:Dist(?:Backend|Network|Store)?Error|RuntimeError)\b.*"
+    r"(?:Connection (?:was )?(?:closed|reset)|Socket closed|Broken pipe|ncclRemoteError"
+    r"|remote (?:process|peer)|[Tt]imed? ?out)",
+    re.MULTILINE,
+)
+_NUMBER = re.compile(r"\d+")
 
 
+_MEMORY = re.compile(r"low on memory|NODE_OUT_OF_MEMORY")
 _DEATHS = (
     (
         re.compile(r"health check has been hanging for ([\d.]+)"),
         "its process did not answer for {0:.0f} s: it was stopped, or something held its interpreter",
     ),
     (
-        re.compile(r"low on memory|NODE_OUT_OF_MEMORY"),
+        _MEMORY,
         "its process was ended because its node ran out of memory",
     ),
     (
@@ -45,14 +52,53 @@ def death_of_worker(told: str) -> str:
     return ""
 
 
-def classify(errors: Mapping[int, RankError]) -> Outcome:
-    """The outcome of an attempt whose ranks ended like this: the first cause, not the echoes of it."""
+def ran_out_of_memory(told: str) -> bool:
+    """Whether Ray ended the worker for want of memory."""
+    return bool(_MEMORY.search(told))
+
+
+def classify(errors: Mapping[int, RankError], workers: int | None = None) -> Outcome:
+    """The outcome of an attempt whose ranks ended like this: the first cause, not the echoes of it.
+
+    `workers` is how many ranks there were; None where that is not known.
+    """
+    taken = {rank: error for rank, error in errors.items() if error.cause is Cause.PREEMPTED}
     dead = {rank: error for rank, error in errors.items() if error.cause is Cause.MACHINE}
-    own = {rank: e for rank, e in errors.items() if rank not in dead and not _is_echo(e)}
-    rank, first = min((own or dead or errors).items())
-    cause = first.cause if own else Cause.MACHINE
-    return Outcome(cause=cause, message=first.message, rank=rank, detail=first.detail)
+    living = {rank: error for rank, error in errors.items() if rank not in dead and rank not in taken}
+    own = {rank: error for rank, error in living.items() if not _is_echo(error)}
+    if not own and workers == len(living) and _all_alike(living):
+        # Nobody is gone and nobody saw another go: it is the set-up that they have in common.
+        own = living
+    # What the others raise when a node is taken away is of that; what is their own is raised again.
+    first = taken or own or dead or errors
+    rank = _first_in_time(first)
+    error = first[rank]
+    return Outcome(
+        cause=error.cause if taken or own else Cause.MACHINE,
+        message=error.message,
+        rank=rank,
+        detail=error.detail,
+        out_of_memory=any(each.out_of_memory for each in errors.values()),
+    )
 
 
 def _is_echo(error: RankError) -> bool:
-    return bool(_PEER_GONE.search(error.message) or _PEER_GONE.search(error.detail))
+    return any(
+        pattern.search(text)
+        for pattern in (_COLLECTIVE_FAILED, _CONNECTION_LOST)
+        for text in (error.message, error.detail)
+    )
+
+
+def _all_alike(errors: Mapping[int, RankError]) -> bool:
+    """Whether all say the same, numbers aside, and none of a connection that was lost."""
+    lost = any(_CONNECTION_LOST.search(text) for e in errors.values() for text in (e.message, e.detail))
+    return not lost and len({_NUMBER.sub("", error.message) for error in errors.values()}) == 1
+
+
+def _first_in_time(errors: Mapping[int, RankError]) -> int:
+    """The rank that failed first where one clock tells it, else the lowest."""
+    raised = {rank: error.raised for rank, error in errors.items() if error.raised is not None}
+    if len(raised) < len(errors) or len({each.node for each in raised.values()}) > 1:
+        return min(errors)
+    return min(raised, key=lambda rank: (raised[rank].time_s, rank))

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import ray
-from ray.train import ControllerError, TrainingFailedError, WorkerGroupError
+from pyarrow.fs import FileSystem
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.train import ControllerError, RunConfig, TrainingFailedError, WorkerGroupError
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+from ray.train.v2.api.exceptions import PreemptionError
 
 from journeyman.errors import described
-from journeyman.jobs.driver.classify import classify, death_of_worker
-from journeyman.jobs.driver.trainer import build_trainer
-from journeyman.jobs.environment import CLAIMANT, STORAGE
+from journeyman.jobs.attempt import ENDED_MS, RESUMED, moment
+from journeyman.jobs.driver.checkpoints import Committed, committed, newest_committed
+from journeyman.jobs.driver.classify import classify, death_of_worker, ran_out_of_memory
+from journeyman.jobs.driver.trainer import build_trainer, run_config
+from journeyman.jobs.environment import CLAIMANT, START_RETRIES, STORAGE, WORKERS
 from journeyman.jobs.log_files import DRIVER
 from journeyman.jobs.log_shipper import LogShipper, own_output_files
 from journeyman.jobs.outcome import Cause, Outcome, RankError
@@ -34,42 +40,86 @@ def main() -> int:
     spec = TrainSpec.model_validate(run.spec)
     with LogShipper(mlflow, run, DRIVER, attempt, own_output_files()):
         ray.init(log_to_driver=False)
-        outcome = train(spec, run_id, os.environ[STORAGE])
+        outcome = _attempted(mlflow, run, spec, attempt)
         if outcome.rank is not None:
             outcome = replace(outcome, node=_node_of(mlflow, run, attempt, outcome.rank))
-        if outcome.cause is Cause.FINISHED:
+        if outcome.cause is Cause.FINISHED and mlflow.run(run_id).attempt == attempt:
             outcome = _published(mlflow, spec, run_id) or outcome
         sys.stdout.write(f"attempt {attempt} ended: {outcome.message}\n")
+    mlflow.claim(run_id, moment(attempt, ENDED_MS), str(mlflow.now_ms()))
     mlflow.set_tags(run_id, {f"{OUTCOME}.{attempt}": outcome.to_json()})
     mlflow.close()
     return 0 if outcome.cause is Cause.FINISHED else 1
 
 
-def train(spec: TrainSpec, run_id: str, storage: str) -> Outcome:
-    """Run the trainer to its end, whatever that is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Storage:
+    """The storage of a job, which was found to be usable."""
+
+    config: RunConfig
+    files: FileSystem
+    folder: str
+    """The job's own."""
+    resume: Committed | None
+
+
+def _attempted(mlflow: Mlflow, run: Run, spec: TrainSpec, attempt: int) -> Outcome:
+    storage = os.environ[STORAGE]
     try:
-        trainer = build_trainer(spec, run_id, storage)
         # Looked at here first: in Ray's controller, what is wrong with it would be the death of an actor.
-        trainer.run_config.storage_context  # noqa: B018
-        trainer.fit()
-    except WorkerGroupError as error:
-        return _outcome_of_workers(error)
-    except ControllerError as error:
-        if isinstance(error.controller_failure, WorkerGroupError):
-            return _outcome_of_workers(error.controller_failure)
-        return Outcome(cause=Cause.MACHINE, message=described(error.controller_failure))
-    except TrainingFailedError as error:
-        return Outcome(cause=Cause.MACHINE, message=described(error))
+        kept = _look_at(storage, run.run_id, attempt)
     except (OSError, ValueError) as error:
-        # Of the storage. A connection is Ray's own, or will be back.
+        # A connection will be back.
         if isinstance(error, ConnectionError | TimeoutError):
             raise
         return Outcome(cause=Cause.STORAGE, message=f"storage {storage} cannot be used: {described(error)}")
+    if kept.resume is not None:
+        mlflow.claim(run.run_id, moment(attempt, RESUMED), f"{kept.resume.step} {kept.resume.place}")
+        sys.stdout.write(f"attempt {attempt} resumes from {kept.resume.path}\n")
+    outcome = train(spec, kept.config, kept.resume.path if kept.resume else None)
+    try:
+        written = committed(kept.files, kept.folder, str(attempt))
+    except (OSError, ValueError) as error:
+        # How it ended is known all the same.
+        sys.stderr.write(f"its checkpoints cannot be listed: {described(error)}\n")
+        return outcome
+    return replace(outcome, checkpoint_step=written.step if written else None)
+
+
+def _look_at(storage: str, run_id: str, attempt: int) -> _Storage:
+    """Raises OSError and ValueError where it cannot be written or read."""
+    config = run_config(run_id, attempt, storage, int(os.environ[START_RETRIES]))
+    context = config.storage_context
+    folder = f"{context.storage_fs_path}/{run_id}"
+    resume = newest_committed(context.storage_filesystem, folder, attempt)
+    return _Storage(config=config, files=context.storage_filesystem, folder=folder, resume=resume)
+
+
+def train(spec: TrainSpec, config: RunConfig, resume: str | None) -> Outcome:
+    """Run the trainer to its end, whatever that is."""
+    workers = int(os.environ[WORKERS])
+    try:
+        trainer = build_trainer(spec, config, workers, resume)
+    except ValueError as error:
+        return Outcome(cause=Cause.USER, message=f"Ray Train does not take the spec: {described(error)}")
+    try:
+        trainer.fit()
+    except WorkerGroupError as error:
+        return _outcome_of_workers(error, workers)
+    except PreemptionError as error:
+        ranks = ", ".join(str(rank) for rank in error.preemption_info.preempted_ranks)
+        return Outcome(cause=Cause.PREEMPTED, message=f"the cluster took away the nodes of ranks {ranks}")
+    except ControllerError as error:
+        if isinstance(error.controller_failure, WorkerGroupError):
+            return _outcome_of_workers(error.controller_failure, workers)
+        return Outcome(cause=Cause.MACHINE, message=described(error.controller_failure))
+    except TrainingFailedError as error:
+        return Outcome(cause=Cause.MACHINE, message=described(error))
     return Outcome(cause=Cause.FINISHED, message="training finished")
 
 
-def _outcome_of_workers(error: WorkerGroupError) -> Outcome:
-    return classify({rank: _rank_error(failure) for rank, failure in error.worker_failures.items()})
+def _outcome_of_workers(error: WorkerGroupError, workers: int) -> Outcome:
+    return classify({rank: _rank_error(failure) for rank, failure in error.worker_failures.items()}, workers)
 
 
 def _node_of(mlflow: Mlflow, run: Run, attempt: int, rank: int) -> str:
@@ -81,7 +131,15 @@ def _rank_error(error: Exception) -> RankError:
     """Whatever a worker did not raise as its own is what became of its process."""
     if isinstance(error, RankError):
         return error
-    return RankError(death_of_worker(str(error)) or described(error), cause=Cause.MACHINE)
+    gone = error.health_check_failure if isinstance(error, WorkerHealthCheckFailedError) else error
+    if isinstance(gone, RayActorError) and gone.preempted:
+        return RankError("the cluster took its node away", cause=Cause.PREEMPTED)
+    told = str(error)
+    return RankError(
+        death_of_worker(told) or described(error),
+        cause=Cause.MACHINE,
+        out_of_memory=isinstance(gone, OutOfMemoryError) or ran_out_of_memory(told),
+    )
 
 
 def _published(mlflow: Mlflow, spec: TrainSpec, run_id: str) -> Outcome | None:

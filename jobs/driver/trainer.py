@@ -16,6 +16,7 @@ from journeyman.cluster.resources import ray_amounts
 from journeyman.jobs.driver.start_watch import StartWatch
 from journeyman.jobs.spec import TrainSpec
 from journeyman.jobs.worker.entry import train_on_worker
+from journeyman.jobs.worker.ready import ReadyMark
 
 _NEEDLESS = (DatasetsCallback, PlacementGroupCleanerCallback)
 """Each starts a process of its own before the first step, 2 s of processor time: one hands out Ray datasets,
@@ -25,40 +26,46 @@ which no spec has, the other frees what the driver held, which Ray does when the
 class _Lean(DataParallelTrainer):  # type: ignore[misc]
     def _create_default_callbacks(self) -> list[RayTrainCallback]:
         default = super()._create_default_callbacks()
-        return [*(each for each in default if not isinstance(each, _NEEDLESS)), StartWatch()]
+        lean = (each for each in default if not isinstance(each, _NEEDLESS))
+        return [*lean, StartWatch(), ReadyMark()]
 
 
 class _LeanTorch(_Lean, TorchTrainer):  # type: ignore[misc]
     pass
 
 
-def build_trainer(spec: TrainSpec, run_id: str, storage: str) -> DataParallelTrainer:
-    """The trainer of one attempt.
+def run_config(run_id: str, attempt: int, storage: str, start_retries: int) -> RunConfig:
+    """Where an attempt writes, which is below a folder of its own, and what Ray Train itself tries again.
 
-    The same storage and name resume from the last checkpoint. Ray Train's own retries are off: every attempt
-    is a Ray job of its own, so that what ended the one before is judged in one place.
+    That is nothing but the wait for nodes: every attempt is a Ray job of its own, so that what ended the one
+    before is judged in one place.
     """
+    return RunConfig(
+        name=f"{run_id}/{attempt}",
+        storage_path=storage,
+        failure_config=FailureConfig(
+            max_failures=0, max_preemption_failures=0, controller_failure_limit=start_retries
+        ),
+    )
+
+
+def build_trainer(
+    spec: TrainSpec, config: RunConfig, workers: int, resume: str | None = None
+) -> DataParallelTrainer:
+    """The trainer of one attempt; `resume` is the path of the checkpoint that it goes on from."""
     amounts = ray_amounts(spec.resources)
     arguments: dict[str, Any] = {
         "train_loop_per_worker": train_on_worker,
-        "train_loop_config": {"spec": spec.model_dump(mode="json")},
+        "train_loop_config": {"spec": spec.model_dump(mode="json"), "resume": resume},
         "scaling_config": ScalingConfig(
-            num_workers=_workers(spec),
+            num_workers=workers,
             use_gpu=spec.resources.gpus > 0,
             resources_per_worker={k: v for k, v in amounts.items() if not k.startswith("accelerator_type:")},
             accelerator_type=spec.resources.accelerator,
         ),
-        "run_config": RunConfig(
-            name=run_id, storage_path=storage, failure_config=FailureConfig(max_failures=0)
-        ),
+        "run_config": config,
     }
     if spec.run:
         # A plain backend: TorchTrainer would open a process group and take the port the script wants.
         return _Lean(backend_config=BackendConfig(), **arguments)
     return _LeanTorch(**arguments)
-
-
-def _workers(spec: TrainSpec) -> int | tuple[int, int]:
-    if spec.workers.least == spec.workers.most:
-        return spec.workers.most
-    return (spec.workers.least, spec.workers.most)

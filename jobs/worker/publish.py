@@ -61,11 +61,14 @@ def publish(model: Any, example: Example, alias: str | None = None) -> str | Non
     if not rest.claim(run_id, f"{CLAIM_PARAM}.{attempt}.publication", f"rank {rank}"):
         return None
     run = rest.run(run_id)
+    if run.attempt > int(attempt):
+        # It was replaced: what the one in its place trains is published.
+        return None
     spec = TrainSpec.model_validate(run.spec)
     order = spec.publish or Publish(model=spec.name)
     order = order if alias is None else order.model_copy(update={"alias": alias})
     client = MlflowClient()
-    weights = _weights_location(os.environ[STORAGE], run_id)
+    weights = _weights_location(os.environ[STORAGE], run_id, attempt)
     store.flush(_FLUSH_S)
     stored = ""
     try:
@@ -144,10 +147,10 @@ def _register(
     return version
 
 
-def _weights_location(storage: str, run_id: str) -> str:
-    """Below the storage, before what its address may end in: `s3://runs?region=eu-west-1`."""
+def _weights_location(storage: str, run_id: str, attempt: str) -> str:
+    """Where the attempt alone writes, below the storage, before what its address may end in: `s3://runs?region=eu-west-1`."""
     address, mark, options = storage.partition("?")
-    return f"{address}/{run_id}/weights.pt{mark}{options}"
+    return f"{address}/{run_id}/{attempt}/weights.pt{mark}{options}"
 
 
 def _store_weights(model: Any, location: str) -> None:

@@ -43,19 +43,34 @@ def _flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     return flat
 
 
-def record_reports(log: Callable[[dict[str, float], int], None], flush: Callable[[], object]) -> None:
+def reports_before(checkpoint: Checkpoint | None) -> int:
+    """How many reports there were up to this checkpoint."""
+    return int(checkpoint.get_metadata().get(_COUNT, 0)) if checkpoint else 0
+
+
+def record_reports(
+    log: Callable[[dict[str, float], int], None],
+    flush: Callable[[], object],
+    look: Callable[[], object],
+    first: Callable[[], object],
+) -> None:
     """Have each report of this worker recorded before Ray sees it, and flushed before its checkpoint counts.
+
+    `look` is called before a checkpoint is written, `first` at the first report.
 
     Ray's own callbacks run in its controller, after the checkpoint is committed: a point recorded there could
     be lost while the checkpoint behind it stays, and would be missing for good.
     """
     context = get_train_context()
     report = context.report
-    resumed = get_checkpoint()
-    count = int(resumed.get_metadata().get(_COUNT, 0)) if resumed else 0
+    count = before = reports_before(get_checkpoint())
 
     def recorded(metrics: dict[str, Any], checkpoint: Checkpoint | None = None, *rest: Any) -> None:
         nonlocal count
+        if checkpoint is not None:
+            look()
+        if count == before:
+            first()
         log(*metric_points(metrics, count))
         count += 1
         if checkpoint is not None:

@@ -20,18 +20,21 @@ import ray.train.v2._internal.execution.storage
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from ray import get_runtime_context
 from ray.exceptions import RayError, RayTaskError
-from ray.train import get_context
+from ray.train import Checkpoint, get_context
+from ray.train.v2._internal.execution.context import get_train_context
 from ray.util import get_node_ip_address
 
 from journeyman.cluster.priority import give_way
 from journeyman.cluster.settings import home_folder, read_secrets
 from journeyman.errors import JourneymanError, UnreachableError
+from journeyman.jobs.attempt import FIRST_STEP_MS, STARTED_MS, moment
 from journeyman.jobs.environment import STORAGE
 from journeyman.jobs.log_files import rank_source
 from journeyman.jobs.log_shipper import LogShipper, own_output_files
-from journeyman.jobs.outcome import Cause, RankError
+from journeyman.jobs.outcome import Cause, Raised, RankError
 from journeyman.jobs.place import Place, place_path
 from journeyman.jobs.spec import TrainSpec
+from journeyman.jobs.worker.fence import Fence
 from journeyman.jobs.worker.reports import record_reports
 from journeyman.jobs.worker.script import run_script
 from journeyman.tracking.job_store import environment, store
@@ -49,10 +52,15 @@ _CHECKPOINTING = ray.train.v2._internal.execution.storage.__file__
 _MAX_MESSAGE_CHARACTERS = 1000
 _MAX_DETAIL_CHARACTERS = 3000
 """Both go into one tag of the run, which holds 8,000."""
+_REPLACED = 4
+"""Exit code of a worker whose attempt was replaced."""
 
 
 def work(order: dict[str, Any]) -> None:
-    """One worker's part of an attempt, from its environment to its last log line; `order` holds the spec."""
+    """One worker's part of an attempt, from its environment to its last log line.
+
+    `order` holds the spec, and the path of the checkpoint that the attempt resumes from.
+    """
     give_way()
     # Ray's workers print at INFO: each piece of log shipped would print a line that is shipped next.
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -63,17 +71,41 @@ def work(order: dict[str, Any]) -> None:
     rest = job_client(os.environ)
     run = rest.run(run_id)
     attempt = int(os.environ[environment.ATTEMPT])
+    _resume(order.get("resume"))
+    # MLflow may be away while a checkpoint is written: nobody waits for what it would say.
+    now = Mlflow(rest.url, os.environ)
+    fence = Fence(now, run_id, attempt, _leave)
     if rank == 0:
-        rest.set_tags(run_id, {WORKERS_STARTED_MS: str(rest.now_ms())})
+        started_ms = str(rest.now_ms())
+        rest.claim(run_id, moment(attempt, STARTED_MS), started_ms)
+        rest.set_tags(run_id, {WORKERS_STARTED_MS: started_ms})
     with LogShipper(rest, run, rank_source(rank), attempt, own_output_files()) as shipper:
         try:
-            with _system_metrics(run_id, attempt):
-                run_training(spec, rank, lambda pid: _tell_place(rest, run, attempt, rank, pid))
+            with _system_metrics(run_id, attempt), fence.watched() if rank == 0 else contextlib.nullcontext():
+                run_training(
+                    spec, rank, fence, rest.now_ms, lambda pid: _tell_place(rest, run, attempt, rank, pid)
+                )
         except RankError as error:
-            raise _told_by_output(error, shipper.tail()) from None
+            raised = Raised(node=socket.gethostname(), time_s=time.time())
+            raise _told_by_output(error, shipper.tail(), raised) from None
         finally:
             store.flush(_END_FLUSH_S)
+    now.close()
     rest.close()
+
+
+def _resume(path: str | None) -> None:
+    """What the person's code gets from `ray.train.get_checkpoint`, unless its own attempt wrote one since."""
+    context = get_train_context()
+    if path is not None and context.checkpoint is None:
+        context.checkpoint = Checkpoint(path, context.storage_context.storage_filesystem)
+
+
+def _leave(reason: str) -> None:
+    """At once: what is not stored yet is of an attempt that counts no more."""
+    sys.stderr.write(reason)
+    sys.stderr.flush()
+    os._exit(_REPLACED)
 
 
 def prepare_environment(spec: TrainSpec, rank: int) -> None:
@@ -110,7 +142,9 @@ def _tell_place(rest: Mlflow, run: Run, attempt: int, rank: int, pid: int) -> No
         rest.upload(run, place_path(attempt, rank), place.to_json().encode())
 
 
-def run_training(spec: TrainSpec, rank: int, started: Callable[[int], None]) -> None:
+def run_training(
+    spec: TrainSpec, rank: int, fence: Fence, now_ms: Callable[[], int], started: Callable[[int], None]
+) -> None:
     """Call the person's function, or run their script, to its end; `started` is told which process does."""
     if spec.run:
         run_script(spec.run, os.environ, started)
@@ -118,10 +152,12 @@ def run_training(spec: TrainSpec, rank: int, started: Callable[[int], None]) -> 
     started(os.getpid())
     if rank == 0:
         client = mlflow.MlflowClient()
-        run_id = os.environ[environment.RUN_ID]
+        run_id, attempt = os.environ[environment.RUN_ID], os.environ[environment.ATTEMPT]
         record_reports(
             lambda metrics, step: client.log_batch(run_id, metrics=_entities(metrics, step)),
             lambda: store.flush(_CHECKPOINT_FLUSH_S),
+            look=fence.look,
+            first=lambda: client.log_param(run_id, moment(int(attempt), FIRST_STEP_MS), now_ms()),
         )
     try:
         find_function(spec.entrypoint or "")(dict(spec.config))
@@ -156,14 +192,17 @@ def _raised(error: BaseException) -> RankError:
     return RankError(message[:_MAX_MESSAGE_CHARACTERS], cause=cause, detail=told[-_MAX_DETAIL_CHARACTERS:])
 
 
-def _told_by_output(error: RankError, tail: str) -> RankError:
-    """With what a script printed last: its traceback is there, and its last line is mostly the cause."""
+def _told_by_output(error: RankError, tail: str, raised: Raised) -> RankError:
+    """With its time, and what a script printed last: its traceback's last line is mostly the cause."""
     if error.detail:
-        return error
+        return RankError(error.message, cause=error.cause, detail=error.detail, raised=raised)
     last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
     message = f"{error.message}: {last}" if last else error.message
     return RankError(
-        message[:_MAX_MESSAGE_CHARACTERS], cause=error.cause, detail=tail[-_MAX_DETAIL_CHARACTERS:]
+        message[:_MAX_MESSAGE_CHARACTERS],
+        cause=error.cause,
+        detail=tail[-_MAX_DETAIL_CHARACTERS:],
+        raised=raised,
     )
 
 

@@ -15,7 +15,7 @@ from journeyman.cluster.ray_state import RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.jobs.admission import GROWTH_LIMIT_S
 from journeyman.jobs.control.actions import Action, CancelUnread, Mark, Start, Stop, Suspect, Upload
-from journeyman.jobs.control.attempts import MAX_ATTEMPTS
+from journeyman.jobs.control.attempts import MAX_FAILURES
 from journeyman.jobs.control.controller import JobController
 from journeyman.jobs.control.decision import Snapshot, decide
 from journeyman.jobs.control.follow import Progress
@@ -398,7 +398,7 @@ def test_ray_that_forgot_a_running_job_is_a_dead_cluster() -> None:
 
 
 def test_attempts_are_bounded() -> None:
-    action = following(job(Phase.RUNNING, ATTEMPT=str(MAX_ATTEMPTS)), None)
+    action = following(job(Phase.RUNNING, ATTEMPT=str(MAX_FAILURES)), None)
     assert isinstance(action, Mark)
     assert action.phase is Phase.FAILED
 

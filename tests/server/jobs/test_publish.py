@@ -28,15 +28,15 @@ def test_weights_come_back_from_every_kind_of_storage(
     ):
         if "?" in storage:
             monkeypatch.delenv("AWS_ENDPOINT_URL")
-        location = _weights_location(storage, "f00")
+        location = _weights_location(storage, "f00", "2")
         _store_weights(model, location)
         filesystem, path = pyarrow.fs.FileSystem.from_uri(location)
         with filesystem.open_input_file(path) as file:
             found[path] = torch.load(file, weights_only=True)
     assert list(found) == [
-        str(tmp_path / "runs/f00/weights.pt"),
-        "journeyman/runs/f00/weights.pt",
-        "journeyman/others/f00/weights.pt",
+        str(tmp_path / "runs/f00/2/weights.pt"),
+        "journeyman/runs/f00/2/weights.pt",
+        "journeyman/others/f00/2/weights.pt",
     ]
     for state in found.values():
         assert torch.equal(state["weight"], model.weight)

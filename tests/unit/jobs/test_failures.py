@@ -1,4 +1,4 @@
-"""Failures: the first cause is found behind its echoes, and only machines are retried."""
+"""Failures: the first cause is found behind its echoes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pickle
 
 import pytest
 
-from journeyman.jobs.control.attempts import MAX_ATTEMPTS, another_attempt, driverless
+from journeyman.jobs.control.attempts import driverless
 from journeyman.jobs.driver.classify import classify, death_of_worker
-from journeyman.jobs.outcome import Cause, Outcome, RankError
+from journeyman.jobs.outcome import Cause, Outcome, Raised, RankError
 
 RAISED = RankError("ValueError: no such column", detail="Traceback …")
 ECHO = RankError("RuntimeError: [gloo/transport/tcp/pair.cc:553] Connection closed by peer", detail="…")
@@ -45,13 +45,52 @@ def test_rank_error_survives_pickling() -> None:
     assert (error.message, error.cause, error.detail) == ("died", Cause.MACHINE, "why")
 
 
-def test_only_machine_failures_are_retried_and_not_forever() -> None:
-    machine = Outcome(cause=Cause.MACHINE, message="gone")
-    assert another_attempt(machine, 1)
-    assert not another_attempt(machine, MAX_ATTEMPTS)
-    assert not any(
-        another_attempt(Outcome(cause=cause, message=""), 1) for cause in Cause if cause is not Cause.MACHINE
-    )
+NO_GPU = "RuntimeError: ProcessGroupNCCL is only supported with GPUs, no GPUs found!"
+TWICE = "torch.distributed.DistBackendError: NCCL error: Duplicate GPU detected : rank {} and rank {}"
+
+
+@pytest.mark.parametrize("messages", [[NO_GPU, NO_GPU], [TWICE.format(0, 1), TWICE.format(1, 0)], [NO_GPU]])
+def test_set_up_that_fails_on_every_rank_is_not_the_machines_doing(messages: list[str]) -> None:
+    errors = {rank: RankError(message) for rank, message in enumerate(messages)}
+    outcome = classify(errors, len(messages))
+    assert (outcome.cause, outcome.rank, outcome.message) == (Cause.USER, 0, messages[0])
+
+
+def test_peers_that_lost_one_another_all_at_once_are_the_machines_doing() -> None:
+    """As where the network between them goes."""
+    assert classify({0: ECHO, 1: ECHO}, 2).cause is Cause.MACHINE
+
+
+def test_failed_collective_is_an_echo_while_a_rank_has_not_told_its_end() -> None:
+    failed = RankError("torch.distributed.DistBackendError: NCCL error in: ncclSystemError")
+    assert classify({0: failed}, 2).cause is Cause.MACHINE
+    assert classify({0: failed, 1: DEAD}, 2).rank == 1
+
+
+def test_node_that_was_taken_away_explains_what_the_others_raise() -> None:
+    taken = RankError("its node was taken away", cause=Cause.PREEMPTED)
+    outcome = classify({0: RAISED, 1: taken, 2: DEAD}, 3)
+    assert (outcome.cause, outcome.rank) == (Cause.PREEMPTED, 1)
+
+
+def test_want_of_memory_on_any_rank_is_kept() -> None:
+    memory = RankError("its node ran out of memory", cause=Cause.MACHINE, out_of_memory=True)
+    assert classify({0: DEAD, 1: memory}).out_of_memory
+    assert not classify({0: DEAD}).out_of_memory
+
+
+@pytest.mark.parametrize(("nodes", "first"), [(("a", "a", "a"), 2), (("a", "b", "a"), 0)])
+def test_first_in_time_is_told_where_one_clock_tells_it(nodes: tuple[str, ...], first: int) -> None:
+    errors = {
+        rank: RankError(f"ValueError: {rank}", raised=Raised(node=node, time_s=100.0 - rank))
+        for rank, node in enumerate(nodes)
+    }
+    assert classify(errors, 3).rank == first
+
+
+def test_outcome_of_a_version_before_is_read() -> None:
+    outcome = Outcome.from_json('{"cause": "user", "message": "no", "rank": null, "node": "", "detail": ""}')
+    assert (outcome.out_of_memory, outcome.checkpoint_step) == (False, None)
 
 
 @pytest.mark.parametrize("cause", list(Cause))

@@ -1,0 +1,109 @@
+"""Which checkpoint an attempt goes on from: as Ray Train writes them, in a folder and on S3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from pyarrow.fs import FileSystem, LocalFileSystem
+from ray.train import Checkpoint, CheckpointConfig
+from ray.train._internal.session import _TrainingResult
+from ray.train.v2._internal.constants import CHECKPOINT_MANAGER_SNAPSHOT_FILENAME
+from ray.train.v2._internal.execution.checkpoint.checkpoint_manager import CheckpointManager
+from ray.train.v2._internal.execution.storage import StorageContext
+
+from journeyman.jobs.driver.checkpoints import Committed, committed, newest_committed
+from journeyman.jobs.driver.trainer import run_config
+
+# Ray Train writes its state by what Pydantic means to drop.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+RUN = "f00"
+
+
+def commit(folder: Path, attempt: str, name: str, metrics: Mapping[str, object], reports: int = 1) -> None:
+    """As Ray Train's own manager leaves it."""
+    context = StorageContext(storage_path=str(folder), experiment_dir_name=f"{RUN}/{attempt}".rstrip("/"))
+    path = Path(context.build_checkpoint_path_from_name(name))
+    path.mkdir()
+    manager = CheckpointManager(CheckpointConfig(), context)
+    checkpoint = Checkpoint(str(path), context.storage_filesystem)
+    checkpoint.set_metadata({"journeyman_reports": reports})
+    result = _TrainingResult(checkpoint=checkpoint, metrics=dict(metrics))
+    manager._checkpoint_results.append(result)
+    manager._checkpoint_to_report_index[checkpoint] = reports
+    manager._latest_checkpoint_result = result
+    manager._write_state_to_storage()
+
+
+def newest(folder: Path, attempt: int) -> Committed | None:
+    return newest_committed(LocalFileSystem(), str(folder / RUN), attempt)
+
+
+def test_newest_checkpoint_of_the_newest_attempt_that_has_one_counts(tmp_path: Path) -> None:
+    assert newest(tmp_path, 3) is None
+    commit(tmp_path, "", "checkpoint_0", {"loss": 1.0}, reports=4)
+    assert newest(tmp_path, 3) == Committed(
+        place="checkpoint_0", path=str(tmp_path / RUN / "checkpoint_0"), step=4
+    )
+    commit(tmp_path, "1", "checkpoint_1", {"epoch": 7})
+    commit(tmp_path, "1", "checkpoint_2", {"epoch": 8})
+    # An attempt that died before its first checkpoint.
+    run_config(RUN, 2, str(tmp_path), 3).storage_context  # noqa: B018
+    found = newest(tmp_path, 3)
+    assert found is not None
+    assert (found.place, found.step) == ("1/checkpoint_2", 8)
+    # Nothing of its own, and nothing of who comes after it.
+    commit(tmp_path, "3", "checkpoint_3", {"epoch": 9})
+    assert newest(tmp_path, 3) == found
+    own = committed(LocalFileSystem(), str(tmp_path / RUN), "3")
+    assert own is not None and own.step == 9
+
+
+def test_snapshot_that_is_cut_leaves_the_checkpoint_before_the_newest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2, 3):
+        commit(tmp_path, "1", f"checkpoint_{number}", {"loss": 1.0}, reports=number)
+    (tmp_path / RUN / "1" / CHECKPOINT_MANAGER_SNAPSHOT_FILENAME).write_text('{"ray_version": ')
+    found = newest(tmp_path, 2)
+    assert found is not None
+    assert (found.place, found.step) == ("1/checkpoint_2", 2)
+    assert "1/checkpoint_manager_snapshot.json cannot be read" in capsys.readouterr().err
+
+
+def test_checkpoint_that_somebody_deleted_is_not_resumed_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(tmp_path, "1", "checkpoint_1", {"loss": 1.0})
+    commit(tmp_path, "2", "checkpoint_2", {"loss": 1.0})
+    for each in (tmp_path / RUN / "2" / "checkpoint_2").iterdir():
+        each.unlink()
+    (tmp_path / RUN / "2" / "checkpoint_2").rmdir()
+    found = newest(tmp_path, 3)
+    assert found is not None and found.place == "1/checkpoint_1"
+    assert "is not there any more" in capsys.readouterr().err
+
+
+def test_checkpoint_on_s3_is_found(s3: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3.items():
+        monkeypatch.setenv(name, value)
+    files, folder = FileSystem.from_uri("s3://journeyman/checkpoints")
+    with files.open_output_stream(f"{folder}/{RUN}/1/checkpoint_1/state.pt") as file:
+        file.write(b"weights")
+    told = {"latest_checkpoint_result": {"checkpoint_dir_name": "checkpoint_1", "metrics": {"step": 3}}}
+    with files.open_output_stream(f"{folder}/{RUN}/1/{CHECKPOINT_MANAGER_SNAPSHOT_FILENAME}") as file:
+        file.write(json.dumps(told).encode())
+    found = newest_committed(files, f"{folder}/{RUN}", 2)
+    assert found is not None
+    assert (found.place, found.step) == ("1/checkpoint_1", 3)
+
+
+def test_attempt_writes_below_a_folder_of_its_own_and_ray_train_retries_nothing(tmp_path: Path) -> None:
+    config = run_config(RUN, 2, str(tmp_path), 3)
+    assert config.storage_context.experiment_fs_path == str(tmp_path / RUN / "2")
+    failure = config.failure_config
+    assert (failure.max_failures, failure.max_preemption_failures) == (0, 0)
+    assert failure.controller_failure_limit == 3
