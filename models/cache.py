@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from journeyman.cluster.settings import home_folder
 from journeyman.errors import NotFoundError, UnreachableError, described
+from journeyman.models.cached import InUse
 from journeyman.models.model import ModelError
 from journeyman.tracking.mlflow_rest import Mlflow
 
@@ -30,22 +31,25 @@ class Fetched:
     tags: Mapping[str, str]
 
 
-def fetch(mlflow: Mlflow, name: str, version: str) -> Fetched:
-    """The version's files, from this node's cache where it has them.
+def fetch(mlflow: Mlflow, name: str, version: str, in_use: InUse) -> Fetched:
+    """The version's files, from this node's cache where it has them; they stay while `in_use` holds them.
 
     A model that was deleted and made anew counts its versions from 1 again: the time of creation tells them
     apart. Where MLflow is away or has it no more, the files that were fetched last are used, and nothing else
     is known. Raises ModelError, and UnreachableError and NotFoundError where there are none.
     """
-    folder = _cache(mlflow.url) / name
+    model = cache_folder(mlflow.url) / name
     try:
         body = mlflow.model_version(name, version)
     except (UnreachableError, NotFoundError):
-        cached = sorted(folder.glob(f"{version}-*"))
-        if not cached:
+        cached = sorted(model.glob(f"{version}-*"))
+        if not cached or not in_use.hold(cached[-1]):
             raise
         return Fetched(cached[-1], "", {})
-    folder = download_version(mlflow.url, name, version, folder / f"{version}-{body['creation_timestamp']}")
+    folder = model / f"{version}-{body['creation_timestamp']}"
+    # It may be removed between the two, where nobody has used it for long.
+    while not in_use.hold(download_version(mlflow.url, name, version, folder)):
+        pass
     tags = {tag["key"]: tag["value"] for tag in body.get("tags", ())}
     return Fetched(folder, str(body.get("run_id") or ""), tags)
 
@@ -79,7 +83,8 @@ def download_version(mlflow_url: str, name: str, version: str, folder: Path) -> 
     return folder
 
 
-def _cache(mlflow_url: str) -> Path:
+def cache_folder(mlflow_url: str) -> Path:
+    """Of this node, for the versions of one MLflow server."""
     if os.environ.get("JOURNEYMAN_HOME"):
         root = home_folder(os.environ)
     else:

@@ -40,6 +40,8 @@ _CREDENTIALS = (
 """Of MLflow's variables, those that say who asks and whom to believe."""
 
 HEARTBEAT_LIMIT_S = 15.0
+CONTROL_SILENCE_LIMIT_S = 60.0
+"""Beyond HEARTBEAT_LIMIT_S. A server that does not answer ends a turn after 30 s."""
 JOB_STOP_WAIT_S = 15
 """Ray's own 3 s are too short for a driver to write down what it has."""
 INGRESS = "journeyman.serve.proxy.ingress:middlewares"
@@ -57,9 +59,10 @@ class HttpProbe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeartbeatProbe:
-    """Healthy while the file was touched within HEARTBEAT_LIMIT_S, by the process there is now."""
+    """Healthy while the file was touched within `limit_s`, by the process there is now."""
 
     path: Path
+    limit_s: float = HEARTBEAT_LIMIT_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,9 @@ class Part:
     url: str
     """Where a person finds it; empty where there is nothing to see."""
     log: Path
+    silence_limit_s: float | None = None
+    """Silent for longer, it hangs, and is ended and started again. None where that would end what people run,
+    as Ray's end would."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +168,7 @@ def _control(home: Path, stack: str, machine: Machine, environment: dict[str, st
         probe=HeartbeatProbe(path=control_heartbeat_file(home)),
         url="",
         log=log_file(home, "control"),
+        silence_limit_s=CONTROL_SILENCE_LIMIT_S,
     )
 
 

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import sys
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +21,13 @@ from journeyman.cluster.growth import written_growth
 from journeyman.cluster.local.parts import (
     DEFAULT_PORTS,
     Machine,
+    Part,
+    attached_parts,
     grpc_address,
     mlflow_url,
     ray_url,
     serve_url,
+    stack_parts,
 )
 from journeyman.cluster.local.ports import choose_ports
 from journeyman.cluster.settings import endpoints_file, read_endpoints, read_growth
@@ -140,6 +144,14 @@ def make_plan(previous: Plan | None, machine: Machine) -> Plan:
         ports={name: choice.port for name, choice in choices.items()},
         notes=tuple(notes),
     )
+
+
+def parts_of(home: Path, plan: Plan, environ: Mapping[str, str]) -> dict[str, Part]:
+    """The parts that run here, by name; `environ` is the environment of the person who starts them."""
+    machine = this_machine()
+    if plan.target is not None:
+        return attached_parts(home=home, stack=plan.stack, machine=machine, environ=environ)
+    return stack_parts(home=home, stack=plan.stack, ports=plan.ports, machine=machine, environ=environ)
 
 
 def this_machine() -> Machine:

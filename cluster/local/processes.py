@@ -52,8 +52,41 @@ def owned_processes(mark: str) -> tuple[OwnedProcess, ...]:
     return tuple(living[pid] for pid in sorted(found - {os.getpid()}))
 
 
-def end_processes(processes: Iterable[psutil.Process], *, grace_s: float) -> None:
-    """Ask with SIGTERM, wait `grace_s`, then SIGKILL; no grace means SIGKILL at once.
+def main_process(mark: str, command: tuple[str, ...]) -> psutil.Process | None:
+    """The one process with exactly this mark that was started with `command` and opened a session.
+
+    None where there is none, and where there are several: whose they are cannot be told then.
+    """
+    found = []
+    for each in owned_processes(mark):
+        # It may end while we look.
+        with contextlib.suppress(psutil.Error):
+            opened = each.session == each.process.pid and each.mark == mark
+            # Not the interpreter, which has several names.
+            if opened and tuple(each.process.cmdline()[1:]) == command[1:]:
+                found.append(each.process)
+    return found[0] if len(found) == 1 else None
+
+
+class AdoptedProcess:
+    """A process that is not our child, asked as a Popen is."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """None while it runs, then 0: the system tells a process's exit code to its parent alone."""
+        return None if is_alive(self._process) else 0
+
+
+def end_processes(
+    processes: Iterable[psutil.Process], *, grace_s: float, kill_limit_s: float = KILL_LIMIT_S
+) -> None:
+    """Ask with SIGTERM, wait `grace_s`, then SIGKILL and wait `kill_limit_s`; no grace means SIGKILL at once.
 
     Raises StackError naming those that even SIGKILL does not end.
     """
@@ -66,7 +99,7 @@ def end_processes(processes: Iterable[psutil.Process], *, grace_s: float) -> Non
     for process in left:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    if left := _wait(left, KILL_LIMIT_S):
+    if left := _wait(left, kill_limit_s):
         raise StackError(
             "these processes do not end: " + ", ".join(str(process.pid) for process in left),
             "They hang in the operating system; `ps -o pid,stat,wchan,args -p <pid>` tells where.",

@@ -24,8 +24,15 @@ from journeyman.cluster.local.parts import (
     log_file,
     ray_folder,
 )
-from journeyman.cluster.local.plan import Plan, make_plan, read_plan, this_machine, write_plan
-from journeyman.cluster.local.processes import MARK, OwnedProcess, end_processes, mark_of, owned_processes
+from journeyman.cluster.local.plan import Plan, make_plan, parts_of, read_plan, this_machine, write_plan
+from journeyman.cluster.local.processes import (
+    MARK,
+    OwnedProcess,
+    end_processes,
+    main_process,
+    mark_of,
+    owned_processes,
+)
 from journeyman.cluster.local.supervisor import FAILED_AFTER, PartState, read_state, state_file
 from journeyman.cluster.settings import make_home, ray_token_file, write_token
 from journeyman.errors import StackError
@@ -75,7 +82,7 @@ class StackStatus:
 
 
 def start(home: Path, report: Report, names: tuple[str, ...] = PART_NAMES) -> Endpoints:
-    """Start the stack, or join the one there is, and wait until every part answers.
+    """Start the stack, join the one there is or take over what runs of it, and wait until every part answers.
 
     Interrupted, it leaves the stack starting. Raises StackError when a part keeps dying or does not answer in
     time; a stack that this very call started is then stopped again, one that was there is left alone.
@@ -83,14 +90,18 @@ def start(home: Path, report: Report, names: tuple[str, ...] = PART_NAMES) -> En
     with _lock(home):
         plan = read_plan(home)
         joins = plan is not None and _supervised(plan.stack)
+        if plan is not None and plan.target is not None:
+            names = ATTACHED_NAMES
         if plan is not None and joins:
             report("stack", "is running already")
+        elif plan is not None and (running := _running(home, plan, names)):
+            joins = True
+            report("stack", f"its supervisor is gone; takes over what runs: {', '.join(running)}")
+            _launch(home, plan, names)
         else:
             if plan is not None and _end_stack(home, plan.stack):
                 report("stack", "ended what was left of a stack whose supervisor is gone")
-            if plan is not None and plan.target is not None:
-                names = ATTACHED_NAMES
-            else:
+            if plan is None or plan.target is None:
                 plan = _prepare(home, plan)
             _launch(home, plan, names)
             for note in plan.notes:
@@ -138,7 +149,7 @@ def observe(home: Path) -> StackStatus:
         parts = tuple(_part_status(part, supervised=supervised, left=left) for part in state.parts)
         if not supervised:
             notes.append(
-                "the supervisor is gone: `journeyman up` starts the stack anew, `journeyman down` clears up"
+                "the supervisor is gone: `journeyman up` takes over what runs, `journeyman down` ends it"
             )
     return StackStatus(
         running=supervised,
@@ -166,6 +177,12 @@ def _part_status(part: PartState, *, supervised: bool, left: set[int]) -> PartSt
 
 
 # -- starting ------------------------------------------------------------------------------------------
+
+
+def _running(home: Path, plan: Plan, names: tuple[str, ...]) -> list[str]:
+    """The parts that a supervisor which starts now would take over."""
+    parts = parts_of(home, plan, os.environ)
+    return [name for name in names if main_process(mark_of(plan.stack, name), parts[name].command)]
 
 
 def _prepare(home: Path, previous: Plan | None) -> Plan:
@@ -231,6 +248,8 @@ def _trouble_until_up(home: Path, stack: str, report: Report) -> StackError | No
             if part.deaths_in_a_row >= FAILED_AFTER:
                 told = f"{part.name} ended {part.deaths_in_a_row} times in a row ({part.last_exit})"
                 return _trouble(told, part.log)
+            if part.state == "failed":
+                return _trouble(f"{part.name} {part.reason}", part.log)
         late = [part for part in parts if part.state != "up"]
         if parts and not late:
             return None

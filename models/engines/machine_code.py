@@ -18,6 +18,7 @@ import torch
 from torch.export.passes import move_to_device_pass
 
 from journeyman.errors import JourneymanError
+from journeyman.models.cached import MACHINE_CODE
 from journeyman.models.engines.devices import copy_where_no_view_can_be
 from journeyman.models.engines.hardware import this_hardware
 from journeyman.models.packages import EXPORTED, graph_bytes, load_exported
@@ -29,7 +30,6 @@ MOST_GRAPH_BYTES = 1024**2
 """800 layers, a graph of 2.5 MiB, were not compiled after 120 s."""
 LEAST_FREE_BYTES = 2 * 1024**3
 """torch and the compiler took 0.9 GiB together for a net of nine layers."""
-_FOLDER = ".machine-code"
 _MODULE = "journeyman.models.engines.machine_code"
 
 
@@ -116,7 +116,7 @@ def _compile_apart(folder: Path, path: Path) -> None:
 def _path(folder: Path) -> Path:
     # One folder for all models: what the compiler keeps of its headers saves each of them 20 s.
     model = folder.parent
-    return model.parent / _FOLDER / f"{model.name}.{folder.name}.{this_hardware().key}.pt2"
+    return model.parent / MACHINE_CODE / f"{model.name}.{folder.name}.{this_hardware().key}.pt2"
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import torch
 from journeyman.errors import JourneymanError, described
 from journeyman.models.arrays import Invocation
 from journeyman.models.cache import fetch
+from journeyman.models.cached import InUse
 from journeyman.models.engines.engine import Engine, alone
 from journeyman.models.engines.hardware import this_hardware
 from journeyman.models.engines.machine_code import CompilationError, compile_version
@@ -54,7 +55,7 @@ def prepare(preparation: Preparation, mlflow: Mlflow) -> Verdict:
     hardware = this_hardware()
     if hardware.key != preparation.hardware:
         raise ModelError(f"this is {hardware}, which is not what the replicas compute on")
-    fetched = fetch(mlflow, preparation.model, preparation.version)
+    fetched = fetch(mlflow, preparation.model, preparation.version, InUse())
     files = look(fetched.folder)
     rejected = _do_not_apply(files, fetched.tags.get(ONNX_TROUBLE, ""))
     try:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import orjson
 from mlflow.types import Schema
 
-from journeyman.models.cache import fetch
+from journeyman.models.cache import cache_folder, fetch
+from journeyman.models.cached import InUse
 from journeyman.models.engines.engine import Engine, alone
 from journeyman.models.engines.hardware import this_hardware
 from journeyman.models.engines.machine_code import CompilationError, compile_version, is_compiled
@@ -18,6 +20,7 @@ from journeyman.models.files import Version
 from journeyman.models.model import ModelError, ServedModel, load_model, look
 from journeyman.models.signature import Signature
 from journeyman.serve.protocols.example import warm
+from journeyman.serve.replica.cleaning import clean_cache
 from journeyman.serve.replica.deployment import Arguments
 from journeyman.serve.replica.endpoint import Loaded
 from journeyman.serve.verdict import Verdict, read_verdict
@@ -36,11 +39,12 @@ class Loader:
     def __init__(self, arguments: Arguments, mlflow: Mlflow) -> None:
         self._arguments = arguments
         self._mlflow = mlflow
+        self._in_use = InUse()
         self.hardware = this_hardware()
 
     def look(self, version: str) -> Version:
         """The version's files, here and not loaded. Raises ModelError, UnreachableError, NotFoundError."""
-        return look(fetch(self._mlflow, self._arguments.model, version).folder)
+        return look(fetch(self._mlflow, self._arguments.model, version, self._in_use).folder)
 
     def load(self, version: str, ordered: Engine | None, loaded: Loaded | None = None) -> Loaded:
         """The version, warmed, computed by the engine that is ordered or, on this hardware, was the fastest.
@@ -49,7 +53,7 @@ class Loader:
         it; what was the fastest and lacks is to be compiled afterwards. Raises ModelError, UnreachableError,
         NotFoundError.
         """
-        fetched = fetch(self._mlflow, self._arguments.model, version)
+        fetched = fetch(self._mlflow, self._arguments.model, version, self._in_use)
         files = look(fetched.folder)
         verdict = _verdict(fetched.tags.get(f"{ENGINES}.{self.hardware.key}"))
         plan = verdict.plan if ordered is None and verdict is not None else None
@@ -88,6 +92,12 @@ class Loader:
             engine_trouble=trouble,
             to_compile=to_compile,
         )
+
+    def clean(self, versions: Collection[str | None]) -> None:
+        """Let all but these versions go, and remove from this node what nobody needs. Raises nothing."""
+        held = self._in_use.folders
+        self._in_use.only([folder for folder in held if folder.name.partition("-")[0] in versions])
+        clean_cache(self._mlflow, cache_folder(self._mlflow.url))
 
     def _description(self, version: str, run_id: str, model: ServedModel) -> dict[str, Any]:
         return {

@@ -131,6 +131,7 @@ class Replica:
         """The background thread: reach the target, tell MLflow, wait for the next."""
         told = ""
         reached: Target | None = None
+        cleaned: tuple[str, str | None] | None = None
         while True:
             self._changed.clear()
             target = self._target
@@ -146,9 +147,16 @@ class Replica:
             report = write_report(self._report(target))
             if report == told or self._tell(report):
                 told = report
+                if cleaned != (target.serving, target.candidate):
+                    cleaned = target.serving, target.candidate
+                    self._clean(answers.version, *cleaned)
                 self._changed.wait()
             else:
                 self._changed.wait(REPORT_RETRY_S)
+
+    def _clean(self, *versions: str | None) -> None:
+        """Remove what nobody needs of the cache, which grows as versions change; beside the next change."""
+        threading.Thread(target=self._loader.clean, args=(versions,), name="cleaner", daemon=True).start()
 
     def _reach(self, target: Target, before: Target | None) -> None:
         """Have what the target asks for; what cannot be had is in the report."""

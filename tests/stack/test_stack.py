@@ -1,4 +1,4 @@
-"""One life of a real stack: up, up again, a part killed, a service deployed, the supervisor killed, down."""
+"""One life of a real stack: up, up again, parts killed, a service deployed, the supervisor killed, down."""
 
 from __future__ import annotations
 
@@ -144,6 +144,16 @@ def test_stack_lives_through_kills_and_leaves_nothing_behind(home: Path) -> None
         unsupervised = observe(home)
         assert [part.state for part in unsupervised.parts] == ["up", "up"]
         assert any("the supervisor is gone" in note for note in unsupervised.notes)
+
+        # Up takes it over: nothing is started, and what answers goes on answering.
+        pids = {part.name: part.pid for part in unsupervised.parts}
+        assert start(home, report, PARTS) == endpoints
+        assert ("stack", "its supervisor is gone; takes over what runs: mlflow, ray") in said
+        adopted = observe(home)
+        assert adopted.running
+        assert {part.name: part.pid for part in adopted.parts} == pids
+        assert [(part.state, part.restarts) for part in adopted.parts] == [("up", 0)] * 2
+        assert answer(f"{endpoints.serve_url}/greeter") == "hello"
 
         # Down ends all of it and nothing else.
         assert stop(home) > len(PARTS)
