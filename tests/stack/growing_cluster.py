@@ -2,7 +2,8 @@
 
     python growing_cluster.py <dashboard port> v1|v2
 
-It ends when its input does, and ends what it started, and no other cluster of this machine.
+Its config is written into the working folder. It ends when its input does, and ends what
+it started, and no other cluster of this machine.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import uuid
 from pathlib import Path
 from typing import Any
@@ -95,8 +95,8 @@ class GrowingCluster(AutoscalingCluster):  # type: ignore[misc]
         }
 
     def start(self, _system_config: object = None, override_env: object = None) -> None:
-        with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-            json.dump(self._config, file)
+        config = Path("autoscaling.json").absolute()
+        config.write_text(json.dumps(self._config))
         environ = {
             **os.environ,
             MARK: mark_of(self._stack, "ray"),
@@ -111,7 +111,7 @@ class GrowingCluster(AutoscalingCluster):  # type: ignore[misc]
                 "RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD_NODE_ID,
             }
         command = [str(Path(sys.executable).with_name("ray")), "start", "--head", f"--port={self._port}"]
-        command += [f"--num-cpus={HEAD_CPUS}", f"--autoscaling-config={file.name}", "--disable-usage-stats"]
+        command += [f"--num-cpus={HEAD_CPUS}", f"--autoscaling-config={config}", "--disable-usage-stats"]
         command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={self._dashboard_port}"]
         # To standard error: what reads standard output waits for one word.
         subprocess.run(command, env=environ, check=True, timeout=LIMIT_S, stdout=sys.stderr)
