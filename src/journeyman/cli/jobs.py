@@ -45,6 +45,7 @@ METRICS_EVERY_S = 2.0
 PATIENCE_S = 60.0
 """How long a server may be gone while someone follows: MLflow restarts within seconds."""
 FOLLOWED_METRICS = 4
+REMARK_CHARACTERS = 200
 FAILURE_LINES = 20
 REFERENCE = "The beginning of an id, or a name for its latest job; else the last submitted."
 
@@ -233,7 +234,7 @@ def metrics_line(job: Job) -> str:
 
 def outcome(job: Job) -> str:
     took = f" after {_elapsed(job, 0)}" if job.started_ms is not None and job.ended_ms is not None else ""
-    why = f": {job.reason}" if job.reason else ""
+    why = f": {_in_short(job.reason)}" if job.reason else ""
     return f"{job.name} {short(job.run_id)} {job.phase}{took}{why}"
 
 
@@ -299,7 +300,13 @@ def remark(job: Job) -> str:
         told = [metrics_line(job), f"→ {job.model_version}" if job.model_version else ""]
         if any(told):
             return "  ".join(part for part in told if part)
-    return job.reason
+    return _in_short(job.reason)
+
+
+def _in_short(reason: str) -> str:
+    """As much of a reason as a line of a listing has room for; `job` shows it whole."""
+    line = " ".join(reason.split())
+    return line if len(line) <= REMARK_CHARACTERS else f"{line[: REMARK_CHARACTERS - 1]}…"
 
 
 @verbs.command(epilog=examples("journeyman job", "journeyman job 3f2a", "journeyman job digits --json"))

@@ -69,6 +69,9 @@ def test_remark_of_a_queued_job_is_its_reason_and_of_a_finished_one_what_it_made
     assert remark(_job(phase="queued", reason="waits for 2 CPUs")) == "waits for 2 CPUs"
     finished = _job(phase="finished", metrics={"loss": 0.3}, steps={"loss": 9}, model_version="digits/3")
     assert remark(finished) == "step 9  loss 0.3  → digits/3"
+    # A listing has a line for it; `job` has it whole.
+    told = remark(_job(phase="failed", reason="rank 1: ValueError:\n" + "训练数据 " * 100))
+    assert (len(told), told[:22], told[-1]) == (200, "rank 1: ValueError: 训练", "…")
 
 
 def test_next_commands_fit_the_phase() -> None:
