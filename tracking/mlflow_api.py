@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Protocol
 
 from journeyman.tracking.records import Run
@@ -82,6 +82,9 @@ class MlflowApi(Protocol):
 
     def aliases(self, name: str) -> dict[str, str]:
         """Alias to version number."""
+
+    def aliases_of(self, names: Collection[str]) -> dict[str, dict[str, str]]:
+        """Alias to version number of each of these models that there is, in few requests."""
 
     def model_version(self, name: str, version: str) -> dict[str, Any]:
         """MLflow's own description of a version."""

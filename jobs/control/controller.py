@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, assert_never
 
 from journeyman.cluster.archive import Archive, package_name, package_uri
@@ -151,22 +152,25 @@ class JobController:
     def _observe(
         self, jobs: Sequence[JobRecord], unread: Sequence[Run], ray_jobs: Mapping[str, RayJob], now: float
     ) -> Snapshot:
-        hashes = {job.code_sha256 for job in jobs if job.phase is Phase.QUEUED}
         # Ray takes longer to tell its nodes and services than all the rest together.
         capacity = Capacity(nodes=())
         if any(job.phase in (Phase.QUEUED, Phase.STARTING) for job in jobs):
             capacity = self._ray.capacity(self._settings.growth, self._applications())
         self._barred_until = {run_id: end for run_id, end in self._barred_until.items() if now < end}
         running = [job for job in jobs if job.phase in (Phase.RUNNING, Phase.HUNG)]
-        return Snapshot(
+        snapshot = Snapshot(
             jobs=jobs,
             unread=unread,
             ray_jobs=ray_jobs,
             capacity=capacity,
-            code_there=frozenset(sha for sha in hashes if self._ray.has_package(package_name(sha))),
+            code_there=frozenset(job.code_sha256 for job in jobs),
             progress=self._watcher.look(running, now),
             barred=frozenset(self._barred_until),
         )
+        # Of the thousand that wait nobody asks where their code is: only of those that would start with it.
+        start = {action.job.code_sha256 for action in decide(snapshot, now) if isinstance(action, Start)}
+        lacking = {sha for sha in start if not self._ray.has_package(package_name(sha))}
+        return replace(snapshot, code_there=snapshot.code_there - lacking)
 
     def _applications(self) -> tuple[Application, ...]:
         """For the reasons of jobs that wait: where Serve is in trouble, jobs start all the same."""

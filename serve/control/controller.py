@@ -114,7 +114,7 @@ class ServiceController:
         runs = self._observer.runs()
         applications = {application.name: application for application in self._ray.applications()}
         orders = read_orders(runs, applications)
-        aliases: dict[str, dict[str, str]] = {}
+        aliases = self._observer.aliases(orders.live)
         services = [self._decided(record, applications, aliases, now) for record in orders.live]
         recorded, denied = self._record(services, orders, now)
         self._carry_out(recorded, orders, applications, now)

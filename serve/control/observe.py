@@ -61,6 +61,16 @@ class Observer:
         runs = self._mlflow.search_runs(self._mlflow.experiments(), filter_string)
         return sorted(runs, key=lambda run: (run.start_ms, run.run_id))
 
+    def aliases(self, records: Sequence[ServiceRecord]) -> dict[str, dict[str, str]]:
+        """Those of the models that services follow, alias to version; a model that is gone is left out."""
+        references = [model_reference(record.spec) for record in records if not record.undeploy]
+        names = {reference.name for reference in references if reference.alias is not None}
+        try:
+            return self._mlflow.aliases_of(names) if names else {}
+        except (NotFoundError, RefusedError):
+            # One of them is why: each is asked for alone, and the others are answered.
+            return {}
+
     def snapshot(
         self,
         record: ServiceRecord,
@@ -68,7 +78,7 @@ class Observer:
         aliases: dict[str, dict[str, str]],
         now: float,
     ) -> Snapshot:
-        """One service; `aliases` are those of models that were asked about this turn, and grow."""
+        """One service; `aliases` are those of models that are known of this turn, and grow."""
         application = own_application(record.name, applications)
         model, version, graph_bytes, trouble = "", None, 0, ""
         if not record.undeploy:

@@ -7,7 +7,7 @@ import hashlib
 import posixpath
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, TypeVar
 
@@ -380,6 +380,13 @@ class FakeMlflow:
 
     def aliases(self, name: str) -> dict[str, str]:
         return self._ask("registered-models/get", lambda: dict(self._model(name).aliases))
+
+    def aliases_of(self, names: Collection[str]) -> dict[str, dict[str, str]]:
+        models = self._server.models
+        return self._ask(
+            "registered-models/search",
+            lambda: {name: dict(models[name].aliases) for name in names if name in models},
+        )
 
     def model_version(self, name: str, version: str) -> dict[str, Any]:
         return self._ask("model-versions/get", lambda: self._version(name, version))

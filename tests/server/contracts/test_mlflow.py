@@ -407,6 +407,21 @@ def test_artifacts_are_listed_by_folder_and_come_back_whole(mlflow: MlflowApi, e
 # -- models ----------------------------------------------------------------------------------------------
 
 
+def test_aliases_of_many_models_are_told_at_once_and_those_of_no_model_left_out(
+    server: MlflowServer, experiment: str
+) -> None:
+    mlflow = server.client
+    run_id = mlflow.create_run(experiment, "run", {}).run_id
+    names = [f"{uuid.uuid4().hex} {number} märz" for number in range(120)]
+    for name in (names[0], names[119]):
+        server.register(name, "s3://b/1", run_id)
+        server.set_alias(name, "champion", "1")
+    server.register(names[60], "s3://b/1", run_id)
+    told = mlflow.aliases_of(names)
+    assert told == {names[0]: {"champion": "1"}, names[60]: {}, names[119]: {"champion": "1"}}
+    assert mlflow.aliases_of([]) == {}
+
+
 def test_versions_are_numbered_and_aliases_lead_to_one(server: MlflowServer, experiment: str) -> None:
     mlflow, model = server.client, f"contract-{uuid.uuid4().hex}"
     run_id = mlflow.create_run(experiment, "run", {}).run_id

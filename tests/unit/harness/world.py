@@ -120,6 +120,7 @@ class World:
     mlflow: FakeMlflow = field(init=False)
     """As everybody else sees it: no request of theirs fails."""
     ray: FakeRay = field(init=False)
+    node: str = ""
     requests: list[str] = field(default_factory=list)
     """Of the processes on trial."""
     moments: list[int] = field(default_factory=list)
@@ -153,7 +154,7 @@ class World:
     def __post_init__(self) -> None:
         self.mlflow = FakeMlflow(lambda: self.now_s)
         self.ray = FakeRay()
-        self.ray.add_node({"CPU": 8.0, "memory": 8.0 * 1024**3})
+        self.node = self.ray.add_node({"CPU": 8.0, "memory": 8.0 * 1024**3})
         if self.kept is not None:
             self._adopt(self.kept)
 
