@@ -119,7 +119,9 @@ def nodes_to_come(growth: Sequence[Growth], nodes: Sequence[Node]) -> tuple[Node
 
 def _has_shape(node: Node, total: Amounts) -> bool:
     """Whether a node is one of those; a shape without GPUs is not that of a node with some."""
-    return all(node.total.get(key, 0) == total.get(key, 0) for key in {*_COUNTED, *total})
+    # Of its memory a node keeps some for itself, and says less than what it was ordered with.
+    counted = {*_COUNTED, *total} - {"memory"}
+    return all(node.total.get(key, 0) == total.get(key, 0) for key in counted)
 
 
 def _place(gang: Sequence[Amounts], free: list[dict[str, float]]) -> bool:

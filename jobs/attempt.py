@@ -6,13 +6,15 @@ refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from journeyman.cluster.spec_file import MOST_COUNT
 from journeyman.errors import UnreadableError
 from journeyman.jobs.outcome import Outcome
 from journeyman.tracking import records
-from journeyman.tracking.records import Run
+from journeyman.tracking.records import Run, shortened
 
 ADMITTED = "admitted"
 """`<ms> <workers>`: when control began it, and with how many workers."""
@@ -52,7 +54,8 @@ class Attempt:
     """None too of an attempt whose driver died without a word."""
 
 
-MAX_ATTEMPTS = 10_000
+_NUMBER = re.compile(r"[0-9]{1,15}")
+MAX_ATTEMPTS = 1_000
 """More than any job comes to: a larger number was not written by a control."""
 
 
@@ -66,7 +69,7 @@ def read_attempts(run: Run, newest: int) -> tuple[Attempt, ...]:
         raise UnreadableError(f"{records.ATTEMPT} is {newest}, and no job has more than {MAX_ATTEMPTS}")
     try:
         return tuple(_read(run, number, newest) for number in range(1, newest + 1))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except ValueError as error:
         raise UnreadableError(f"what is stored of its attempts cannot be read: {error}") from error
 
 
@@ -76,25 +79,41 @@ def _read(run: Run, number: int, newest: int) -> Attempt:
 
     def milliseconds(event: str) -> int | None:
         text = told(event)
-        return int(text) if text else None
+        return _number(text) if text else None
 
     admitted, resumed = told(ADMITTED), told(RESUMED)
+    admitted_ms, workers = _admitted(admitted) if admitted else (None, None)
     started_ms = milliseconds(STARTED_MS)
-    if started_ms is None and number == newest:
+    if started_ms is None and admitted is None and number == newest:
         # Of a record of before: it has the newest attempt's alone.
-        started_ms = run.milliseconds(records.WORKERS_STARTED_MS)
+        started = run.tags.get(records.WORKERS_STARTED_MS)
+        started_ms = _number(started) if started else None
     outcome = run.tags.get(f"{records.OUTCOME}.{number}")
     return Attempt(
         number=number,
-        workers=int(admitted.split()[1]) if admitted and " " in admitted else None,
-        admitted_ms=int(admitted.split()[0]) if admitted else None,
+        workers=workers,
+        admitted_ms=admitted_ms,
         ready_ms=milliseconds(READY_MS),
         started_ms=started_ms,
         first_step_ms=milliseconds(FIRST_STEP_MS),
         ended_ms=milliseconds(ENDED_MS),
-        resumed_step=int(resumed.split()[0]) if resumed else None,
+        resumed_step=_number(resumed.partition(" ")[0]) if resumed else None,
         outcome=_outcome(outcome) if outcome else None,
     )
+
+
+def _number(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{shortened(text, 60)!r} is no number")
+    return int(text)
+
+
+def _admitted(text: str) -> tuple[int, int]:
+    milliseconds, _, workers = text.partition(" ")
+    count = _number(workers)
+    if not 1 <= count <= MOST_COUNT:
+        raise ValueError(f"{count} is no number of workers")
+    return _number(milliseconds), count
 
 
 def _outcome(text: str) -> Outcome | None:

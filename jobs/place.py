@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass
+
+from pydantic import TypeAdapter
 
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import RANKS_ARTIFACT, Run
@@ -26,7 +29,11 @@ class Place:
 
     @staticmethod
     def from_json(text: str | bytes) -> Place:
-        return Place(**json.loads(text))
+        """Raises ValueError where it is none."""
+        return _PLACE.validate_json(text, strict=True)
+
+
+_PLACE: TypeAdapter[Place] = TypeAdapter(Place)
 
 
 def place_path(attempt: int, rank: int) -> str:
@@ -34,7 +41,11 @@ def place_path(attempt: int, rank: int) -> str:
 
 
 def read_places(mlflow: MlflowApi, run: Run, attempt: int) -> list[Place]:
-    """Of the ranks that have said it, by rank."""
+    """Of the ranks that have said it, by rank; one that cannot be read is as one that has said nothing."""
     paths = mlflow.artifacts(run.run_id, RANKS_ARTIFACT)
     ours = [path for path in paths if path.startswith(f"{RANKS_ARTIFACT}/{attempt}-")]
-    return sorted((Place.from_json(mlflow.download(run, path)) for path in ours), key=lambda p: p.rank)
+    places = []
+    for path in ours:
+        with contextlib.suppress(ValueError):
+            places.append(Place.from_json(mlflow.download(run, path)))
+    return sorted(places, key=lambda place: place.rank)

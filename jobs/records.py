@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from journeyman.errors import UnreadableError
 from journeyman.jobs.attempt import Attempt, read_attempts
@@ -28,9 +29,9 @@ _SHOWN_CHARACTERS = 60
 class Refusal:
     """The tries to start one attempt that were refused; they are counted, so that they have an end."""
 
-    attempt: int
-    tries: int
-    last_ms: int
+    attempt: Annotated[int, Field(ge=0, le=10**9)]
+    tries: Annotated[int, Field(ge=0, le=10**9)]
+    last_ms: Annotated[int, Field(ge=0, le=10**15)]
     message: str
     """What was said to the last of them."""
 
@@ -83,7 +84,11 @@ def read_job(run: Run) -> JobRecord:
     """
     check_schema(run)
     phase, attempt = _phase(run), _number(run, records.ATTEMPT) or 0
+    if attempt == 0 and phase in (Phase.STARTING, Phase.RUNNING, Phase.HUNG):
+        raise UnreadableError(f"{records.PHASE} is {phase} and {records.ATTEMPT} names no attempt")
     outcome, trouble = _outcome(run, attempt)
+    _number(run, records.WORKERS_STARTED_MS)
+    attempts = read_attempts(run, attempt)
     due = attempt + 1 if phase is Phase.QUEUED else attempt
     refusal = _refusal(run)
     return JobRecord(
@@ -93,13 +98,13 @@ def read_job(run: Run) -> JobRecord:
         attempt=attempt,
         submitted_ms=_number(run, records.SUBMITTED_MS),
         cancel_ms=_number(run, records.CANCEL_MS),
-        workers_started_ms=_number(run, records.WORKERS_STARTED_MS),
+        workers_started_ms=attempts[-1].started_ms if attempts else None,
         demand_ms=_number(run, records.DEMAND_MS),
         code_sha256=_code(run),
         outcome=outcome,
         outcome_trouble=trouble,
         refusal=refusal if refusal is not None and refusal.attempt == due else None,
-        attempts=read_attempts(run, attempt),
+        attempts=attempts,
     )
 
 

@@ -197,7 +197,7 @@ class Run:
     @property
     def attempt(self) -> int:
         """The newest attempt that was claimed; 0 before the first."""
-        return int(self.tags.get(ATTEMPT, "0"))
+        return int(self.tags.get(ATTEMPT) or "0")
 
     def milliseconds(self, key: str) -> int | None:
         value = self.tags.get(key)

@@ -210,6 +210,8 @@ def _launch(home: Path, plan: Plan, names: tuple[str, ...]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            # What shares a session with a process of the stack is taken for a part of it: not whoever calls.
+            start_new_session=True,
             # Where it fails, those who wait for it find it gone, and its log tells why.
             check=False,
         )

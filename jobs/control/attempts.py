@@ -86,43 +86,47 @@ def _made_good(outcome: Outcome) -> bool:
 
 def _failures(attempts: Sequence[Attempt]) -> int:
     """How many failures count: those since the newest checkpoint, and each for want of memory."""
-    since = len(attempts) - len(_since_progress(attempts))
+    progress = _progress(attempts)
+    since = _newest_progress(progress)
     failures = preemptions = 0
     for index, attempt in enumerate(attempts):
         ended = _ended(attempt)
         if ended.out_of_memory or (index >= since and ended.cause is not Cause.PREEMPTED):
             failures += 1
-        elif index >= since and not _progressed(attempts, index):
+        elif index >= since and not progress[index]:
             preemptions += 1
     return failures + max(0, preemptions - FREE_PREEMPTIONS)
 
 
 def _pause_s(attempts: Sequence[Attempt]) -> float:
-    return PAUSES_S[min(len(_since_progress(attempts)), len(PAUSES_S)) - 1]
+    since = len(attempts) - _newest_progress(_progress(attempts))
+    return PAUSES_S[min(since, len(PAUSES_S)) - 1]
 
 
-def _since_progress(attempts: Sequence[Attempt]) -> Sequence[Attempt]:
-    """The newest attempts, from the last one on that committed a checkpoint further on."""
-    first = next((i for i in reversed(range(len(attempts))) if _progressed(attempts, i)), 0)
-    return attempts[first:]
+def _newest_progress(progress: Sequence[bool]) -> int:
+    """The index of the last attempt that committed a checkpoint further on; 0 where none did."""
+    return next((index for index in reversed(range(len(progress))) if progress[index]), 0)
 
 
-def _progressed(attempts: Sequence[Attempt], index: int) -> bool:
-    """Whether an attempt committed a checkpoint further on than all before it.
+def _progress(attempts: Sequence[Attempt]) -> list[bool]:
+    """Of each attempt whether it committed a checkpoint further on than all before it.
 
     A driver that died tells nothing of it; the one after it does, by what it resumed from.
     """
-    reached = _ended(attempts[index]).checkpoint_step
-    if index + 1 < len(attempts):
-        reached = max(_known(reached, attempts[index + 1].resumed_step), default=None)
-    before = _known(
-        attempts[index].resumed_step, *(_ended(earlier).checkpoint_step for earlier in attempts[:index])
-    )
-    return reached is not None and reached > max(before, default=-1)
+    progress, furthest = [], -1
+    for attempt, after in zip(attempts, [*attempts[1:], None], strict=True):
+        furthest = max(furthest, _or_none(attempt.resumed_step))
+        reached = _or_none(_ended(attempt).checkpoint_step)
+        if after is not None:
+            reached = max(reached, _or_none(after.resumed_step))
+        progress.append(reached > furthest)
+        furthest = max(furthest, _or_none(_ended(attempt).checkpoint_step))
+    return progress
 
 
-def _known(*steps: int | None) -> Iterable[int]:
-    return [step for step in steps if step is not None]
+def _or_none(step: int | None) -> int:
+    """What is before every step, where there is none."""
+    return -1 if step is None else step
 
 
 def _ended(attempt: Attempt) -> Outcome:

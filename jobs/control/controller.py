@@ -107,15 +107,16 @@ class JobController:
         if not jobs and not unread:
             return False
         trouble: Exception | None = None
-        began_s = time.monotonic()
         actions = decide(self._observe(jobs, unread, ray_jobs, now), now)
+        # However long it took to look: something is done in every turn.
+        began_s = time.monotonic()
         # Where one of hundreds starts, the reasons of all that wait behind it change: they come last, and
         # what a turn has no time for is decided anew in the next.
         with contextlib.suppress(ReplacedError):
             for action in sorted(actions, key=only_tells):
+                trouble = self._carry_out(action, now) or trouble
                 if time.monotonic() - began_s > TURN_LIMIT_S:
                     break
-                trouble = self._carry_out(action, now) or trouble
         if trouble is not None:
             raise trouble
         return any(job.phase not in (Phase.RUNNING, Phase.HUNG) for job in jobs)
@@ -214,7 +215,9 @@ class JobController:
                 reason = shortened(refusal_reason(refusal), MAX_REASON_CHARACTERS)
                 self._set_tags(job.run, {records.REFUSAL: refusal.to_json(), records.REASON: reason})
             case _:
-                self._record(action.job, action.job.phase, f"{action.reason} ({error.message})", now)
+                told = f" ({error.message})"
+                reason = action.reason.removesuffix(told) + told
+                self._record(action.job, action.job.phase, reason, now)
 
     def _act(self, action: Action, now: float) -> None:
         match action:
@@ -282,14 +285,15 @@ class JobController:
             # Claimed by a control before this one, which died or was replaced: the attempt is taken over
             # under that claim, for the driver checks it against what is stored.
             claimant = self._mlflow.run(run.run_id).params[claim]
-        admitted = admitted_text(int(now * 1000), start.workers)
-        self._check_lease()
-        self._mlflow.claim(run.run_id, moment(attempt, ADMITTED), admitted)
         begun = {records.ATTEMPT: str(attempt), records.WORKERS_STARTED_MS: ""}
         if start.demand or records.DEMAND_MS in run.tags:
             begun[records.DEMAND_MS] = str(int(now * 1000)) if start.demand else ""
         # At once: an attempt that is named and does not start would count as one that died.
         self._record(job, Phase.STARTING, start.reason, now, begun if attempt != job.attempt else {})
+        # After: it is written once, and an attempt that came back to the queue would be late when it starts.
+        self._check_lease()
+        admitted = admitted_text(int(now * 1000), start.workers)
+        self._mlflow.claim(run.run_id, moment(attempt, ADMITTED), admitted)
         environment = runtime_env(start, claimant, self._settings)
         if self._package is not None:
             self._check_lease()
@@ -355,7 +359,7 @@ def runtime_env(start: Start, claimant: str, settings: Settings) -> dict[str, An
         "JOURNEYMAN_ATTEMPT": str(start.job.due_attempt),
         WORKERS: str(start.workers),
         # Where nodes are on their way, control says for how long they are waited for.
-        START_RETRIES: str(-1 if settings.growth else MAX_START_RETRIES),
+        START_RETRIES: str(-1 if settings.growth or start.demand else MAX_START_RETRIES),
         "JOURNEYMAN_CLAIMANT": claimant,
         "JOURNEYMAN_STORAGE": spec.storage or settings.storage or "",
         # Functions and scripts stand in their code, as they do on a laptop.

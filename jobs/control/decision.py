@@ -10,7 +10,7 @@ from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_state import RayJob
 from journeyman.jobs.admission import Candidate, Verdict, admit, is_demand
 from journeyman.jobs.control.actions import Action, CancelUnread, Mark, Start, Upload
-from journeyman.jobs.control.attempts import attempt_sizes, retry_due_s
+from journeyman.jobs.control.attempts import PAUSES_S, attempt_sizes, retry_due_s
 from journeyman.jobs.control.follow import Progress, candidate, follow
 from journeyman.jobs.control.refusals import is_due, is_given_up, refusal_reason
 from journeyman.jobs.phases import Phase
@@ -55,7 +55,7 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
             case Phase.QUEUED if job.refusal is not None and not is_due(job.refusal, now):
                 phase = Phase.FAILED if is_given_up(job.refusal) else job.phase
                 actions.append(Mark(job=job, phase=phase, reason=refusal_reason(job.refusal)))
-            case Phase.QUEUED if retry_due_s(job.attempts) > now:
+            case Phase.QUEUED if 0 < retry_due_s(job.attempts) - now <= PAUSES_S[-1]:
                 # Its reason says so already.
                 pass
             case Phase.QUEUED:
@@ -97,6 +97,9 @@ def _admit(queue: Sequence[JobRecord], snapshot: Snapshot, now: float) -> list[A
             case Verdict.WAIT:
                 actions.append(Mark(job=job, phase=Phase.QUEUED, reason=admission.reason))
             case Verdict.START | Verdict.GROW if job.code_sha256 not in snapshot.code_there:
+                if admission.verdict is Verdict.START:
+                    # Its place is its own while its code is on its way: no other job grows into it.
+                    capacity = capacity.after(gang(job.spec))
                 actions.append(Upload(job=job, reason="takes its code to the cluster"))
             case Verdict.START:
                 starting.append((job, admission.reason))
@@ -130,7 +133,7 @@ def _cancel_unread(run: Run, snapshot: Snapshot) -> CancelUnread:
 
 
 def _key(job: JobRecord) -> str:
-    return job.run.tags.get(records.SUBMISSION_KEY, job.run.run_id)
+    return job.run.tags.get(records.SUBMISSION_KEY) or job.run.run_id
 
 
 def _first_of_key(jobs: Sequence[JobRecord]) -> dict[str, JobRecord]:

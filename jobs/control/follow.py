@@ -53,7 +53,8 @@ def _submit_again(job: JobRecord, now: float) -> Action:
     """An attempt that is claimed and which Ray does not know."""
     if job.refusal is None or is_due(job.refusal, now):
         workers = job.attempts[-1].workers or job.spec.workers.least
-        return Start(job=job, workers=workers, reason="starts: its attempt is submitted again")
+        reason = "starts: its attempt is submitted again"
+        return Start(job=job, workers=workers, reason=reason, demand=bool(job.demand_ms))
     phase = Phase.FAILED if is_given_up(job.refusal) else job.phase
     return Mark(job=job, phase=phase, reason=refusal_reason(job.refusal))
 

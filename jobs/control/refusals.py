@@ -27,7 +27,9 @@ def is_due(refusal: Refusal | None, now: float) -> bool:
     """Whether the next try is, at the time `now` in seconds."""
     if refusal is None:
         return True
-    return not is_given_up(refusal) and now >= refusal.last_ms / 1000 + _pause_s(refusal)
+    last_s = refusal.last_ms / 1000
+    # A clock that was set back makes no pause without end.
+    return not is_given_up(refusal) and not last_s <= now < last_s + _pause_s(refusal)
 
 
 def refusal_reason(refusal: Refusal) -> str:

@@ -37,6 +37,10 @@ def main() -> int:
     if run.params.get(f"{CLAIM_PARAM}.{attempt}") != os.environ[CLAIMANT]:
         sys.stderr.write(f"attempt {attempt} of job {run_id} belongs to another claimant\n")
         return 3
+    if run.attempt != attempt or not run.active:
+        # It was submitted late: the job has another attempt, or was cancelled meanwhile.
+        sys.stderr.write(f"attempt {attempt} of job {run_id} is not wanted any more\n")
+        return 3
     spec = TrainSpec.model_validate(run.spec)
     with LogShipper(mlflow, run, DRIVER, attempt, own_output_files()):
         ray.init(log_to_driver=False)

@@ -37,9 +37,11 @@ from journeyman.serve.phases import Phase
 from journeyman.serve.records import Rollout, ServiceRecord
 from journeyman.serve.spec import ServiceSpec
 from journeyman.tracking.mlflow_api import MlflowApi
-from journeyman.tracking.records import UNDEPLOY_MS
+from journeyman.tracking.records import UNDEPLOY_MS, Run
 
 _ENDING = (Phase.UNDEPLOYING, Phase.UNDEPLOYED)
+EMPTY_S = 3.0
+"""For how long an answer of Ray that there is no application is not believed where there were some."""
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +88,7 @@ class ServiceController:
         self._observer = Observer(mlflow, settings, self._probe, self._deployer.refusal)
         self._recorder = Recorder(mlflow, settings, self._probe, check)
         self._preparer = Preparer(mlflow, ray, package, check)
+        self._empty_since_s: float | None = None
         self._traffic = TrafficLog(mlflow, ray, package, background(1, "traffic"), check)
 
     def close(self) -> None:
@@ -114,6 +117,8 @@ class ServiceController:
         runs = self._observer.runs()
         applications = {application.name: application for application in self._ray.applications()}
         orders = read_orders(runs, applications)
+        if self._may_be_empty_by_mistake(orders, applications, now):
+            return True
         aliases = self._observer.aliases(orders.live)
         services = [self._decided(record, applications, aliases, now) for record in orders.live]
         recorded, denied = self._record(services, orders, now)
@@ -123,6 +128,20 @@ class ServiceController:
         if denied is not None:
             raise denied
         return any(is_awaited(each.decision, _status(each.application)) for each in services)
+
+    def _may_be_empty_by_mistake(
+        self, orders: Orders, applications: Mapping[str, Application], now: float
+    ) -> bool:
+        """Whether Ray tells of no application though there were some: it does where it is slow to find Serve.
+
+        What is sent on such an answer would delete all that it left out, so it is believed after a while.
+        """
+        if applications or not (orders.aside or any(each.rollout for each in orders.live)):
+            self._empty_since_s = None
+            return False
+        if self._empty_since_s is None:
+            self._empty_since_s = now
+        return now - self._empty_since_s < EMPTY_S
 
     def _decided(
         self,
@@ -170,7 +189,13 @@ class ServiceController:
         applications: Mapping[str, Application],
         now: float,
     ) -> None:
-        gone = {each.record.name for each in services if each.decision.phase in _ENDING and each.placed}
+        gone = {
+            each.record.name
+            for each in services
+            if each.decision.phase in _ENDING
+            # Of its name nobody else's application is taken for its own.
+            and (each.application is not None or each.record.name not in applications)
+        }
         desired, unlike = {}, set()
         for service in services:
             rollout, name = service.decision.rollout, service.record.name
@@ -189,6 +214,16 @@ class ServiceController:
             if run_id in undeployed or (run_id not in named and self._is_undeployed(run_id)):
                 gone.add(name)
         self._deployer.carry_out(desired, gone, unlike, applications, now)
+        standing = {run_id_of(application) for application in applications.values()}
+        for run in orders.aside:
+            if run.run_id in undeployed - standing:
+                self._end(run, now)
+
+    def _end(self, run: Run, now: float) -> None:
+        try:
+            self._recorder.end(run, now)
+        except (NotFoundError, RefusedError) as error:
+            _log.warning("service %s cannot be ended: %s", run.name, error.message)
 
     def _config(self, record: ServiceRecord, rollout: Rollout) -> Mapping[str, Any]:
         return application_config(

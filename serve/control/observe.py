@@ -95,6 +95,7 @@ class Observer:
             graph_bytes=graph_bytes,
             undeploy=record.undeploy,
             status=application.status if application else None,
+            trial=_trial(application),
             message=application.message if application else "",
             least=record.spec.replicas.least,
             target=application.target_replicas if application else 0,
@@ -200,6 +201,16 @@ def why_not_placed(name: str, applications: Mapping[str, Application]) -> str:
         if route == f"/{name}":
             return f"the application {application.name}, which is not Journeyman's, has its route /{name}"
     return ""
+
+
+def _trial(application: Application | None) -> int | None:
+    """The number of the candidate in what Serve has."""
+    config = application.config if application else {}
+    try:
+        trial = config["deployments"][0]["user_config"]["trial"]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return trial if isinstance(trial, int) else None
 
 
 def _reports(record: ServiceRecord, application: Application | None) -> tuple[Report | None, ...]:

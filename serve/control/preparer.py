@@ -60,11 +60,16 @@ class Preparer:
         version = (rollout.model, rollout.target)
         if version not in self._verdicts:
             self._read(version)
-        return ",".join(sorted(self._verdicts[version] or ()))
+        return ",".join(sorted(self._verdicts.get(version) or ()))
 
     def step(self, serving: Sequence[Serving]) -> None:
         """Look for verdicts that have come, and have the next one made."""
-        for version in {(each.rollout.model, each.rollout.serving) for each in self._lacking(serving)}:
+        unread = {(each.rollout.model, each.rollout.serving) for each in self._lacking(serving)}
+        if not unread:
+            return
+        # The jobs first: one that is seen to have ended has its verdict in what is read next.
+        jobs = {id_: job.status for id_, job in self._ray.jobs().items()}
+        for version in unread:
             self._read(version)
         lacking = {self._preparation(each): each for each in self._lacking(serving)}
         if not lacking:
@@ -75,7 +80,7 @@ class Preparer:
         snapshot = Snapshot(
             lacking=tuple(lacking),
             no_room=frozenset(preparation for preparation, node_ip in nodes.items() if node_ip is None),
-            jobs={id_: job.status for id_, job in self._ray.jobs().items()},
+            jobs=jobs,
         )
         self._act(decide(snapshot), lacking, nodes)
 
@@ -150,9 +155,12 @@ class Preparer:
     def _read(self, version: tuple[str, str]) -> None:
         try:
             tags = self._mlflow.model_version(*version).get("tags", ())
-        except (NotFoundError, RefusedError):
+        except NotFoundError:
             # Deleted: nothing can be stored with it any more.
             self._verdicts.setdefault(version, None)
+            return
+        except RefusedError:
+            # MLflow is in trouble: it is asked again.
             return
         keys = {tag["key"] for tag in tags}
         found = {key.removeprefix(f"{ENGINES}.") for key in keys if key.startswith(f"{ENGINES}.")}

@@ -21,6 +21,7 @@ from journeyman.serve.spec import ServiceSpec
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import (
     CANDIDATE,
+    MAX_TAG_CHARACTERS,
     MODEL,
     MODEL_RUN,
     NOTE,
@@ -31,6 +32,7 @@ from journeyman.tracking.records import (
     SERVING,
     URL,
     Run,
+    storable,
 )
 
 _EXAMPLE_CHARACTERS = 300
@@ -61,7 +63,8 @@ class Recorder:
             tags |= {URL: url, CANDIDATE: rollout.candidate or ""}
             if rollout != record.rollout:
                 tags[ROLLOUT] = write_rollout(rollout)
-            if decision.answers and run.tags.get(SERVING) != rollout.serving:
+            told = (run.tags.get(MODEL), run.tags.get(SERVING))
+            if decision.answers and told != (rollout.model, rollout.serving):
                 tags |= self._lineage(record.spec, rollout, url, now)
         self._tag(run, tags)
         self._clear(run, application)
@@ -69,17 +72,24 @@ class Recorder:
             self._check()
             self._mlflow.update_run(run.run_id, RUN_STATUS[decision.phase], int(now * 1000))
 
+    def end(self, run: Run, now: float) -> None:
+        """Of a service that cannot be read and was undeployed: MLflow's own status, and no tag."""
+        self._check()
+        self._mlflow.update_run(run.run_id, RUN_STATUS[Phase.UNDEPLOYED], int(now * 1000))
+
     def _tag(self, run: Run, tags: Mapping[str, str]) -> None:
-        changed = {key: value for key, value in tags.items() if run.tags.get(key, "") != value}
+        # As MLflow stores it: what comes back otherwise would be written again each turn.
+        stored = {key: storable(value)[:MAX_TAG_CHARACTERS] for key, value in tags.items()}
+        changed = {key: value for key, value in stored.items() if run.tags.get(key, "") != value}
         if changed:
             self._check()
             self._mlflow.set_tags(run.run_id, changed)
 
     def _clear(self, run: Run, application: Application | None) -> None:
         """Remove what replicas said that are gone. While Serve tells of none they may run all the same."""
-        if application is not None and not application.replicas:
+        if application is None or not application.replicas:
             return
-        alive = {replica.replica_id for replica in application.replicas} if application else set()
+        alive = {replica.replica_id for replica in application.replicas}
         for key in run.tags:
             if key.startswith(f"{REPLICA}.") and key.removeprefix(f"{REPLICA}.") not in alive:
                 self._check()

@@ -41,6 +41,8 @@ class Snapshot:
     undeploy: bool
     status: str | None
     """Of the Serve application; None where there is none."""
+    trial: int | None
+    """That of the config which the status is of; None where Serve has none."""
     message: str
     least: int
     """So many replicas are ordered at least."""
@@ -170,7 +172,7 @@ def _surge(now: Rollout, snapshot: Snapshot) -> Rollout:
         # Serve would have three replicas try it first.
         if _answer(report, now) == FAILED:
             return _refused(now, report.reason)
-    if snapshot.status in _FAILED_STATUSES:
+    if snapshot.status in _FAILED_STATUSES and snapshot.trial == now.trial and not snapshot.refused:
         return _refused(now, _shortened(snapshot.message))
     if snapshot.status == _RUNNING and _serves(now.target, now.trial, snapshot):
         return replace(_ended(now), serving=now.target, generation=now.trial)

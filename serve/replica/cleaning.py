@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from journeyman.errors import JourneymanError
+from journeyman.errors import JourneymanError, UnreadableError
 from journeyman.models.cached import clean
 from journeyman.serve.records import read_report, read_rollout
 from journeyman.tracking.mlflow_api import MlflowApi
@@ -46,7 +47,9 @@ def named_versions(runs: Iterable[Run]) -> frozenset[tuple[str, str]]:
         versions = {rollout.serving, rollout.candidate, rollout.refused}
         for key, text in run.tags.items():
             if key.startswith(f"{REPLICA}."):
-                report = read_report(text)
-                versions |= {report.serving, report.candidate}
+                # What a replica that cannot be read counts on is what its rollout names.
+                with contextlib.suppress(UnreadableError):
+                    report = read_report(text)
+                    versions |= {report.serving, report.candidate}
         named |= {(rollout.model, version) for version in versions if version is not None}
     return frozenset(named)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from journeyman.cluster.archive import Archive, archive
 from journeyman.cluster.settings import Settings
 from journeyman.errors import DeniedError, UnreachableError
+from journeyman.jobs.attempt import STARTED_MS, moment
 from journeyman.jobs.control.controller import JobController
 from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.spec import TrainSpec
@@ -248,6 +249,10 @@ class World:
                 pass
             self.others_go_on()
 
+    def restart(self) -> None:
+        """Control is started anew."""
+        self._dead = True
+
     def settle(self) -> None:
         """Turns until nothing has happened for some, or for as many as everything takes with a fault."""
         calm = 0
@@ -297,7 +302,9 @@ class World:
             return
         run = self.mlflow.run(run_id)
         if age == 2:
-            self.mlflow.set_tags(run_id, {records.WORKERS_STARTED_MS: str(self.mlflow.now_ms())})
+            now_ms = str(self.mlflow.now_ms())
+            self.mlflow.claim(run_id, moment(int(number), STARTED_MS), now_ms)
+            self.mlflow.set_tags(run_id, {records.WORKERS_STARTED_MS: now_ms})
         if age < 4 or run.name in self.slow:
             return
         ends = self.behaviour.get(run.name, _finishes)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
@@ -31,7 +32,7 @@ from journeyman.serve.records import (
 )
 from journeyman.tracking import records
 
-from ..harness.world import SETTINGS, World, service_is
+from ..harness.world import SETTINGS, Kind, Result, World, service_is
 
 PUT = "serve/put"
 
@@ -336,3 +337,112 @@ def test_who_is_slow_is_left_out_once_and_takes_no_more_than_the_turn(
         with pytest.raises(httpx.TimeoutException, match="was slow"):
             probe.get(f"{url}/ping")
         probe.close()
+
+
+# -- what is not to be believed --------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Blind(World):
+    """A cluster whose dashboard does not find Serve for a while: it tells of no application."""
+
+    blind_turns: int = 0
+
+    def wire(self, name: str, request: Callable[[], Result], /) -> Result:
+        answer = World.wire(self, name, request)
+        if name == "serve/get" and self.blind_turns:
+            self.blind_turns -= 1
+            return type(answer)()
+        return answer
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_listing_that_is_empty_by_mistake_ends_nothing_and_forgets_no_report(restarted: bool) -> None:
+    world = Blind()
+    runs = []
+    for name in ("letters", "digits"):
+        world.register(name)
+        runs.append(world.deploy(name))
+    world.settle()
+    theirs = {"name": "theirs", "import_path": "their.app:app", "route_prefix": "/theirs"}
+    theirs["deployments"] = [{"name": "app", "user_config": {}}]  # type: ignore[assignment]
+    ours = [application.config for application in world.ray.applications()]
+    world.ray.put_applications({"applications": [*ours, theirs]})
+    world.settle()
+    # One of them cannot be read, so that nobody knows its config but Serve.
+    world.mlflow.set_tags(runs[0], {records.SPEC: "{"})
+    world.turn(3)
+    told = world.run(runs[1]).tags
+    if restarted:
+        world.restart()
+    world.blind_turns = 2
+    world.turn(2)
+    assert world.run(runs[1]).tags == told
+    world.settle()
+    assert sorted(each.name for each in world.ray.applications()) == ["digits", "letters", "theirs"]
+    assert list(service_is(world, runs[1], "1")) == []
+
+
+def test_services_come_back_once_it_is_sure_that_serve_has_none() -> None:
+    world, runs = served("letters")
+    world.ray.restart_head()
+    world.ray.add_node({"CPU": 8.0})
+    world.settle()
+    assert list(service_is(world, runs[0], "1")) == []
+
+
+@pytest.mark.parametrize("kind", [Kind.DOES_NOT_ARRIVE, Kind.KILLED_BEFORE])
+def test_candidate_is_not_refused_for_what_the_version_before_it_did(kind: Kind) -> None:
+    def play(faults: Mapping[int, Kind]) -> tuple[World, str]:
+        world, [run] = served("letters")
+        world.ray.fail_application("letters", "a replica of version 1 fails its health check")
+        world.turn(2)
+        world.register("letters", graph_bytes=1024**2)
+        world.requests.clear()
+        world.faults = faults
+        world.settle()
+        return world, run
+
+    world, _ = play({})
+    first_put = world.requests.index(PUT) + 1
+    world, run = play({first_put: kind})
+    assert list(service_is(world, run, "2")) == []
+
+
+def test_service_is_undeployed_though_somebody_took_its_route() -> None:
+    world, [run] = served("letters")
+    world.ray.deploy_foreign("theirs", "/letters")
+    world.undeploy(run)
+    world.settle()
+    assert [each.name for each in world.ray.applications()] == ["theirs"]
+    assert world.run(run).status == "FINISHED"
+
+
+def test_unreadable_service_that_is_undeployed_ends_and_no_tag_of_it_is_written() -> None:
+    world, [run] = served("letters")
+    world.mlflow.set_tags(run, {records.ROLLOUT: '{"model": "letters", "serv'})
+    world.undeploy(run)
+    before = world.run(run).tags
+    world.settle()
+    assert world.ray.applications() == ()
+    assert (world.run(run).status, world.run(run).tags) == ("FINISHED", before)
+
+
+def test_another_model_that_answers_is_named_though_its_number_is_the_same() -> None:
+    world, [run] = served("letters")
+    world.register("digits")
+    client = Client(SETTINGS, mlflow=world.mlflow, ray=world.ray)
+    client.deploy({"kind": "service", "name": "letters", "model": "models:/digits@champion"})
+    world.settle()
+    tags = world.run(run).tags
+    assert (tags[records.MODEL], tags[records.SERVING]) == ("digits", "1")
+    assert "model **digits**" in tags[records.NOTE]
+
+
+def test_reason_that_mlflow_stores_otherwise_is_written_once() -> None:
+    world, _ = served("letters")
+    world.ray.fail_application("letters", "ValueError: bad \x00 byte \ud800")
+    world.turn(4)
+    world.requests.clear()
+    world.turn(5)
+    assert world.requests.count("runs/log-batch") == 0

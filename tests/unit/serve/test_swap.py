@@ -75,6 +75,7 @@ def seen(
     loading: int = 0,
     refused: str = "",
     again: bool = False,
+    trial: int | None = None,
 ) -> Snapshot:
     return Snapshot(
         rollout=rollout,
@@ -93,6 +94,8 @@ def seen(
         loading=loading,
         refused=refused,
         again=again,
+        # Serve has what was decided, unless another one is said.
+        trial=(rollout.trial if rollout else None) if trial is None else trial,
     )
 
 
