@@ -14,6 +14,7 @@ import pytest
 from journeyman.cluster.settings import Settings
 from journeyman.control import Heartbeat, run_loop
 from journeyman.errors import DeniedError
+from journeyman.jobs.attempt import ADMITTED, ENDED_MS, STARTED_MS, moment
 from journeyman.jobs.control.controller import JobController
 from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.submit.submission import read_order, submit
@@ -87,7 +88,7 @@ def test_job_goes_its_way_and_its_records_hold_no_password(
         seen.append(mlflow.run(run_id).phase)
         if seen[-1] == "starting":
             ray.start_job(f"{run_id}-1")
-            mlflow.set_tags(run_id, {records.WORKERS_STARTED_MS: str(int(time.time() * 1000))})
+            mlflow.claim(run_id, moment(1, STARTED_MS), str(int(time.time() * 1000)))
         if seen[-1] == "running":
             outcome = Outcome(cause=Cause.FINISHED, message="a\x00b")
             mlflow.set_tags(run_id, {f"{records.OUTCOME}.1": outcome.to_json()})
@@ -96,7 +97,9 @@ def test_job_goes_its_way_and_its_records_hold_no_password(
         control.close()
     assert seen == ["queued", "starting", "running", "finished", "finished"]
     run = mlflow.run(run_id)
-    assert (run.status, run.params) == ("FINISHED", {"lr": "0.1", "workers": "1", "attempt.1": "control-1"})
+    moments = {moment(1, event) for event in (ADMITTED, STARTED_MS, ENDED_MS)}
+    assert (run.status, set(run.params)) == ("FINISHED", {"lr", "workers", "attempt.1", *moments})
+    assert run.params["attempt.1"] == "control-1"
     password = production_mlflow["MLFLOW_TRACKING_PASSWORD"]
     [environment] = [submission.runtime_env for submission in ray.submissions]
     assert environment["env_vars"]["MLFLOW_TRACKING_URI"] == mlflow.url

@@ -12,6 +12,7 @@ from journeyman.client import Client
 from journeyman.cluster.capacity import Growth
 from journeyman.errors import UsageError
 from journeyman.jobs.admission import GROWTH_LIMIT_S
+from journeyman.jobs.attempt import STARTED_MS, moment
 from journeyman.jobs.control.controller import JobController
 from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.testing import FakeMlflow, FakeRay
@@ -60,7 +61,7 @@ class Cluster:
         return run.phase, run.reason
 
     def finish(self, run_id: str) -> None:
-        self.mlflow.set_tags(run_id, {records.WORKERS_STARTED_MS: str(self.mlflow.now_ms())})
+        self.mlflow.claim(run_id, moment(1, STARTED_MS), str(self.mlflow.now_ms()))
         self.turn()
         done = Outcome(cause=Cause.FINISHED, message="training finished").to_json()
         self.mlflow.set_tags(run_id, {f"{records.OUTCOME}.1": done})
