@@ -18,6 +18,7 @@ import psutil
 
 from journeyman.cluster.local.parts import (
     ATTACHED_NAMES,
+    DEFAULT_PORTS,
     PART_NAMES,
     SUPERVISOR,
     control_heartbeat_file,
@@ -181,6 +182,8 @@ def _part_status(part: PartState, *, supervised: bool, left: set[int]) -> PartSt
 
 def _running(home: Path, plan: Plan, names: tuple[str, ...]) -> list[str]:
     """The parts that a supervisor which starts now would take over."""
+    if plan.target is None and not DEFAULT_PORTS.keys() <= plan.ports.keys():
+        return []  # Of a version with other ports: what is left of it is ended and started anew.
     parts = parts_of(home, plan, os.environ)
     return [name for name in names if main_process(mark_of(plan.stack, name), parts[name].command)]
 

@@ -100,7 +100,7 @@ def middlewares() -> list[Middleware]:
 
 
 def _behind(app: Any) -> _Behind | None:
-    """None in Ray's proxies, and where somebody's own middleware or tracing is to see each request."""
+    """None in Ray's proxies, for foreign applications and where tracing or other middleware sees requests."""
     try:
         context = serve.get_replica_context()
     except RayServeException:
@@ -114,6 +114,8 @@ def _behind(app: Any) -> _Behind | None:
         if deployed._run_user_code_in_separate_thread:
             return None
         answer, prefix = deployed.user_callable, replica._route_prefix
+        if type(answer).__module__.partition(".")[0] != __name__.partition(".")[0]:
+            return None  # Others return what Serve makes a response of: text, numbers, streams.
         metrics = replica._metrics_manager
     except AttributeError as error:
         _log.warning("requests take Serve's own way, which is longer: %s", error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -294,7 +295,7 @@ def test_job_goes_its_way_though_each_turn_is_another_controls(
     assert seen == [("queued", 0), ("starting", 1), ("running", 1), ("finished", 1)]
     assert steps(client, job, "count") == [0, 1, 2]
     run = mlflow.run(job.run_id)
-    assert [key for key in run.params if key.startswith("attempt.")] == ["attempt.1"]
+    assert [key for key in run.params if re.fullmatch(r"attempt\.\d+", key)] == ["attempt.1"]
     assert [key for key in ray.jobs() if key.startswith(job.run_id)] == [f"{job.run_id}-1"]
     client.close()
     ray.close()

@@ -82,21 +82,31 @@ class RealCluster:
 
 @pytest.fixture(scope="module")
 def cluster(stack: Settings) -> Iterator[RealCluster]:
-    """Control would take what these tests deploy for services, and keep them."""
+    """Control would take what these tests deploy for services, and keep them.
+
+    The supervisor stops first and continues last: it kills a control that is silent for long.
+    """
+    processes = list(psutil.process_iter(["cmdline", "environ"]))
+    supervisors = [
+        process.pid
+        for process in processes
+        if {"journeyman.cluster.local.supervisor", str(stack.home)} <= {*(process.info["cmdline"] or ())}
+    ]
     controls = [
-        process
-        for process in psutil.process_iter(["cmdline", "environ"])
+        process.pid
+        for process in processes
         if "journeyman.control" in (process.info["cmdline"] or ())
         and (process.info["environ"] or {}).get("JOURNEYMAN_HOME") == str(stack.home)
     ]
-    assert len(controls) == 1
-    [control] = controls
-    os.kill(control.pid, signal.SIGSTOP)
+    assert (len(supervisors), len(controls)) == (1, 1)
+    for pid in (*supervisors, *controls):
+        os.kill(pid, signal.SIGSTOP)
     try:
         with closing(Ray(stack.ray_url, stack.ray_token)) as ray:
             yield RealCluster(ray)
     finally:
-        os.kill(control.pid, signal.SIGCONT)
+        for pid in (*controls, *supervisors):
+            os.kill(pid, signal.SIGCONT)
 
 
 def test_dashboard_tells_of_each_node_anew(stack: Settings) -> None:

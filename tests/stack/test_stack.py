@@ -137,6 +137,9 @@ def test_stack_lives_through_kills_and_leaves_nothing_behind(home: Path) -> None
                 ports["haproxy_metrics"],
             }
 
+        # HAProxy has left Serve's proxy by now and asks the replica itself, past what is ours.
+        assert answer(f"{endpoints.serve_url}/greeter") == "hello"
+
         # Without its supervisor the stack runs on and is found again.
         (supervisor,) = owned_processes(mark_of("kept", "supervisor"))
         supervisor.process.kill()
