@@ -30,9 +30,7 @@ def _tell() -> None:
     from journeyman.tracking.mlflow_rest import job_client
 
     run_id, attempt = os.environ[environment.RUN_ID], int(os.environ[environment.ATTEMPT])
-    with contextlib.suppress(JourneymanError):
-        rest = job_client(os.environ)
+    with contextlib.suppress(JourneymanError), contextlib.closing(job_client(os.environ)) as rest:
         # The clock is the server's, as of its last answer.
         rest.run(run_id)
         rest.claim(run_id, moment(attempt, READY_MS), str(rest.now_ms()))
-        rest.close()

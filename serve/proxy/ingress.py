@@ -114,8 +114,8 @@ def _behind(app: Any) -> _Behind | None:
         if deployed._run_user_code_in_separate_thread:
             return None
         answer, prefix = deployed.user_callable, replica._route_prefix
-        if type(answer).__module__.partition(".")[0] != __name__.partition(".")[0]:
-            return None  # Others return what Serve makes a response of: text, numbers, streams.
+        if not type(answer).__module__.startswith("journeyman."):
+            return None  # Foreign applications return what Serve makes a response of: text, numbers, streams.
         metrics = replica._metrics_manager
     except AttributeError as error:
         _log.warning("requests take Serve's own way, which is longer: %s", error)

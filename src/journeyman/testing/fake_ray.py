@@ -376,11 +376,6 @@ class FakeRay:
         with self._cluster.lock:
             del self._cluster.jobs[submission_id]
 
-    def forget_package(self, name: str) -> None:
-        """As Ray does with what nothing uses."""
-        with self._cluster.lock:
-            self._cluster.packages.pop(name, None)
-
     # -- what happens to applications ----------------------------------------------------------------
 
     def advance(self) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import random
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ray._common.utils import import_attr
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from journeyman.cluster.local.parts import INGRESS
 
@@ -39,6 +40,47 @@ def test_proxies_of_ray_answer_as_they_do_without_it(kind: str) -> None:
     asked = {"type": kind, "path": "/digits/invocations", "headers": [(b"host", b"here")]}
     asyncio.run(middleware.cls(app)(asked, nothing, nothing))
     assert seen == [{"type": kind, "path": "/digits/invocations", "headers": [(b"host", b"here")]}]
+
+
+class Foreign:
+    """Somebody else's deployment: Serve makes a response of the text."""
+
+    async def __call__(self, request: Any) -> str:
+        return "hello"
+
+
+class Replica:
+    """What Serve's application is a method of, as far as `ingress` reads it."""
+
+    def __init__(self, deployed: object) -> None:
+        self._user_callable_wrapper = SimpleNamespace(
+            _run_user_code_in_separate_thread=False, user_callable=deployed
+        )
+        self._route_prefix = "/greeter"
+        self._metrics_manager = None
+        self.seen: list[str] = []
+
+    async def serves(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.seen.append(scope["path"])
+
+
+class Ids:
+    """Serve's middleware that gives ids, around its application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def test_replica_of_a_foreign_application_answers_as_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = SimpleNamespace(app_name="greeter", deployment="Greeter")
+    monkeypatch.setattr("ray.serve.get_replica_context", lambda: context)
+    replica = Replica(Foreign())
+    shortcut = Shortcut(Ids(replica.serves))
+    asyncio.run(shortcut({"type": "http", "path": "/greeter", "headers": []}, nothing, nothing))
+    assert replica.seen == ["/greeter"]
 
 
 def test_ids_differ_though_a_model_seeds_the_random_numbers_that_all_share() -> None:
