@@ -16,7 +16,7 @@ _NAME_CHARACTERS = 40
 
 
 class RequestError(UsageError):
-    """A request that is not answered as asked. Names what is wrong with it, never the values it holds."""
+    """A request that is not answered as asked. Names what is wrong with it, and of its values one at most."""
 
     def __init__(
         self,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import difflib
-import io
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -22,6 +21,7 @@ from mlflow.utils.proto_json_utils import dataframe_from_parsed_json, parse_tf_s
 
 from journeyman.models.arrays import Inputs, Invocation
 from journeyman.models.signature import OUTPUT, Signature
+from journeyman.serve.protocols.csv_text import read_csv
 from journeyman.serve.protocols.errors import (
     INTERNAL_ERROR,
     INVALID_PARAMETER_VALUE,
@@ -31,15 +31,13 @@ from journeyman.serve.protocols.errors import (
     refuse,
 )
 from journeyman.serve.protocols.invocation import check_names, check_params
-from journeyman.serve.protocols.tables import table_of, typed
+from journeyman.serve.protocols.tables import refuse_doubled, table_of, typed
 from journeyman.serve.protocols.tensors import array_of, check_batch
 
 _FORMS = ("inputs", "instances", "dataframe_split", "dataframe_records")
 _PARAMS = "params"
 _JSON = "application/json"
 _CSV = "text/csv"
-_AS_TEXT = (DataType.string, DataType.binary, DataType.datetime)
-"""Columns that pandas must not make numbers of."""
 
 
 # -- reading -------------------------------------------------------------------------------------------
@@ -171,12 +169,12 @@ def _split(data: Any) -> tuple[list[Any], list[Any]]:
     for key in data:
         if key not in ("data", "columns", "index"):
             refuse(f"dataframe_split has no key {quoted(key)}: it takes 'columns', 'data' and 'index'.")
-    columns = data.get("columns")
+    columns, rows = data.get("columns"), data["data"]
     if columns is not None and type(columns) is not list:
         refuse("dataframe_split.columns must be a list of names.")
-    if not data["data"]:
+    if not rows:
         refuse("dataframe_split.data is empty: there is nothing to predict.")
-    return columns or [], data["data"]
+    return columns or [], rows
 
 
 def _records(data: list[Any]) -> tuple[list[str], list[Any]]:
@@ -198,6 +196,8 @@ def _only(names: list[str], where: str) -> str:
 def _columns(form: str, data: Any, schema: Schema | None) -> Inputs:
     """The data for a model of columns, or for one that declares nothing, which takes what MLflow reads."""
     orient = form.removeprefix("dataframe_")
+    if orient == "split":
+        refuse_doubled(_split(data)[0], form)
     try:
         if schema is not None and all(isinstance(kind, DataType) for kind in schema.input_types()):
             return table_of(_frame(orient, data), schema, form)
@@ -218,12 +218,22 @@ def _columns(form: str, data: Any, schema: Schema | None) -> Inputs:
 
 
 def _frame(orient: str, data: Any) -> pd.DataFrame:
+    """The table as it was sent: what pandas infers would round whole numbers beside a fraction."""
     if orient == "split":
         columns, rows = _split(data)
-        return pd.DataFrame(rows, columns=columns or None, index=data.get("index"))
+        _check_rows(columns, rows)
+        return pd.DataFrame(rows, columns=columns or None, index=data.get("index"), dtype=object)
     if type(data) is dict and not any(type(column) is list for column in data.values()):
-        return pd.DataFrame([data])
-    return pd.DataFrame(data)
+        return pd.DataFrame([data], dtype=object)
+    return pd.DataFrame(data, dtype=object)
+
+
+def _check_rows(columns: list[Any], rows: list[Any]) -> None:
+    """pandas fills up a row that is short."""
+    cells = len(columns) if columns else len(rows[0]) if type(rows[0]) is list else 1
+    for index, row in enumerate(rows):
+        if type(row) is list and len(row) != cells:
+            refuse(f"dataframe_split.data[{index}] has {len(row)} values where {cells} are expected.")
 
 
 # -- csv -----------------------------------------------------------------------------------------------
@@ -232,14 +242,7 @@ def _frame(orient: str, data: Any) -> pd.DataFrame:
 def _csv(body: bytes, signature: Signature) -> Invocation:
     """A table in CSV, its first line the names of its columns."""
     schema = signature.columns
-    text = {}
-    if schema is not None and schema.has_input_names():
-        text = {spec.name: str for spec in schema.inputs if spec.type in _AS_TEXT}
-    try:
-        table = pd.read_csv(io.BytesIO(body), dtype=text)
-    except (ValueError, OverflowError):
-        # pandas' own messages repeat what it read.
-        refuse("The body is not CSV in UTF-8 with the names of the columns in its first line.")
+    table = read_csv(body, schema)
     params = check_params(None, signature.params)
     if signature.inputs:
         return Invocation(_matrix(table, signature), params)

@@ -30,7 +30,7 @@ from journeyman.serve.protocols.inference_tensors import (
     read_inputs,
     text_of,
 )
-from journeyman.serve.protocols.invocation import check_params
+from journeyman.serve.protocols.invocation import params_among
 
 JSON_SIZE_HEADER = "inference-header-content-length"
 """How many bytes of a body are JSON, where tensors follow it."""
@@ -124,9 +124,7 @@ def parse_infer(body: bytes, json_size: str | None, signature: Signature) -> Inf
     """
     document, tail = _document(body, json_size)
     parameters = _object(document, "parameters", "")
-    known = {key: value for key, value in parameters.items() if key != _BINARY_OUTPUT}
-    # Parameters that a model without params knows nothing of are for other servers.
-    params = check_params(known, signature.params) if signature.params is not None else None
+    params = params_among(parameters, signature.params)
     request_id = document.get("id")
     if request_id is not None and type(request_id) is not str:
         refuse("id must be a string.")

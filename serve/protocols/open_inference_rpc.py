@@ -28,7 +28,7 @@ from journeyman.serve.protocols.inference_tensors import (
     outputs_of,
     read_inputs,
 )
-from journeyman.serve.protocols.invocation import check_params
+from journeyman.serve.protocols.invocation import params_among
 from journeyman.serve.protocols.open_inference import InferRequest, Wanted, check_output
 
 _CONTENTS = {
@@ -79,9 +79,8 @@ def _metadata(described: Described) -> Any:
 
 def parse_infer(request: Any, signature: Signature) -> InferRequest:
     """The request, checked. Raises RequestError where it does not fit the model."""
-    known = {name: _value(parameter) for name, parameter in request.parameters.items()}
-    # Parameters that a model without params knows nothing of are for other servers.
-    params = check_params(known, signature.params) if signature.params is not None else None
+    parameters = {name: _value(parameter) for name, parameter in request.parameters.items()}
+    params = params_among(parameters, signature.params)
     raw = bool(request.raw_input_contents)
     declared = [field.name for field in signature.outputs]
     for output in request.outputs:

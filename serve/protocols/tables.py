@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from mlflow.models.utils import _enforce_schema
 from mlflow.types import DataType, Schema
-from mlflow.utils.proto_json_utils import cast_df_types_according_to_schema
 
+from journeyman.serve.protocols.columns import column_of
 from journeyman.serve.protocols.errors import quoted, refuse
 
 
@@ -20,23 +20,20 @@ def table_of(table: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
         refuse(f"{where} is empty: there is nothing to predict.")
     names = _present(table, schema, where)
     # What the model does not know is left out, as MLflow does: rows often carry more than one model needs.
-    table = table[names]
-    for name, kind in zip(names, _types(schema, names), strict=True):
-        _check_column(table[name], kind, f"{where}: column {quoted(str(name))}")
+    columns = {
+        name: column_of(table[name], kind, f"{where}: column {quoted(str(name))}")
+        for name, kind in zip(names, _types(schema, names), strict=True)
+    }
     try:
-        with np.errstate(over="ignore"):
-            checked = _enforce_schema(cast_df_types_according_to_schema(table.copy(), schema), schema)
+        return _enforce_schema(pd.DataFrame(columns), schema)
     except Exception:  # noqa: BLE001
         # pandas and MLflow raise what they please on values of no sensible form, and repeat them.
         refuse(f"{where} holds values that are not of the columns' types. This model takes {typed(schema)}.")
-    for name in checked.columns:
-        if checked[name].dtype.kind == "f" and np.isinf(checked[name]).any():
-            refuse(f"{where}: column {quoted(str(name))} holds a number beyond the range of its type.")
-    return checked
 
 
 def _present(table: pd.DataFrame, schema: Schema, where: str) -> list[Any]:
     """The table's columns that the model takes."""
+    refuse_doubled(table.columns, where)
     if not schema.has_input_names():
         if len(table.columns) != len(schema.inputs):
             refuse(f"{where} has {len(table.columns)} columns where this model takes {len(schema.inputs)}.")
@@ -47,8 +44,24 @@ def _present(table: pd.DataFrame, schema: Schema, where: str) -> list[Any]:
             unknown = [str(column) for column in given if column not in schema.input_names()]
             near = difflib.get_close_matches(name, unknown, n=1)
             hint = f" Did you mean it by {quoted(near[0])}?" if near else ""
+            hint = separator_hint(given) or hint
             refuse(f"{where} lacks column '{name}'.{hint} This model takes {typed(schema)}.")
     return [name for name in schema.input_names() if name in given]
+
+
+def separator_hint(names: list[Any]) -> str:
+    """A sentence to append where the one name of a table holds what others separate columns with."""
+    found = {";", "\t", "|"} & set(str(names[0])) if len(names) == 1 else set()
+    return f" Columns are separated by commas, not by {min(found)!r}." if found else ""
+
+
+def refuse_doubled(names: Collection[Any], where: str) -> None:
+    """A name that is there twice: which of the two is meant cannot be told."""
+    seen: set[str] = set()
+    for name in map(str, names):
+        if name in seen:
+            refuse(f"{where}: column {quoted(name)} is there twice.")
+        seen.add(name)
 
 
 def _types(schema: Schema, names: list[Any]) -> list[DataType]:
@@ -56,32 +69,6 @@ def _types(schema: Schema, names: list[Any]) -> list[DataType]:
         return list(schema.input_types())
     declared = schema.input_dict()
     return [declared[name].type for name in names]
-
-
-def _check_column(values: pd.Series[Any], kind: DataType, where: str) -> None:
-    """Refuse what MLflow's cast would take and change: text for numbers, fractions for integers."""
-    inferred = pd.api.types.infer_dtype(values, skipna=True)
-    numbers = ("integer", "floating", "mixed-integer-float")
-    accepted = {
-        DataType.boolean: ("boolean",),
-        DataType.integer: numbers,
-        DataType.long: numbers,
-        DataType.float: (*numbers, "empty"),
-        DataType.double: (*numbers, "empty"),
-        DataType.string: ("string", "empty"),
-        DataType.binary: ("string",),
-        DataType.datetime: ("string", "integer", "empty"),
-    }[kind]
-    if inferred not in accepted:
-        refuse(f"{where} holds {inferred} values, and this model takes {kind.name}.")
-    if kind in (DataType.boolean, DataType.integer, DataType.long) and values.isna().any():
-        refuse(f"{where} holds null, and a {kind.name} cannot be missing.")
-    if kind in (DataType.integer, DataType.long):
-        if any(value != int(value) for value in values):
-            refuse(f"{where} holds a fraction, and this model takes {kind.name}.")
-        limits = np.iinfo(kind.to_numpy())
-        if not all(limits.min <= value <= limits.max for value in values):
-            refuse(f"{where} holds a number beyond the range of {kind.name}.")
 
 
 def typed(schema: Schema) -> str:

@@ -43,6 +43,8 @@ def array_of(
     if kind == "f" and wanted in "iu":
         # NumPy reads integers beside a float, and those beyond int64, as floats: not all of their digits.
         numbers = np.asarray(value, dtype=object).ravel().tolist()
+        if not np.isfinite(array).all():
+            refuse(f"{where} holds a number that is not finite, and this input is {field.dtype}.")
         if any(number != int(number) for number in numbers):
             refuse(f"{where} holds a fraction, and this input is {field.dtype}.")
         array = np.array([int(number) for number in numbers], dtype=object).reshape(array.shape)

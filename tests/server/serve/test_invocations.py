@@ -238,9 +238,17 @@ def test_parse_of_csv_gives_what_json_would(content_type: str) -> None:
         (b"a,b,c,d\n1,2,,4\n", BARE, "column 'c' has a cell without a value"),
         (b"a,b,c,d\n1,2,3,4\n", TWO, "do not fit a table"),
         (b"age\n1\n", COLUMNS, "csv lacks column 'visits'"),
-        (b"age,visits\n1,2.5\n", COLUMNS, "column 'visits' holds a fraction"),
-        (b"age,visits,since\n1,2,soon\n", COLUMNS, "csv holds values that are not of the columns' types"),
-        (b"age,visits,photo\n1,2,aGk=\n1,2,\n", COLUMNS, "csv holds values that are not of the columns'"),
+        (b"age,visits\n1,2.5\n", COLUMNS, "column 'visits' holds 2.5 in row 1, which is no whole number"),
+        (
+            b"age,visits,since\n1,2,soon\n",
+            COLUMNS,
+            "csv: column 'since' holds 'soon' in row 1, which is not a date in ISO 8601",
+        ),
+        (
+            b"age,visits,photo\n1,2,aGk=\n1,2,\n",
+            COLUMNS,
+            "csv: column 'photo' holds null in row 2, and a binary cannot be missing",
+        ),
     ],
 )
 def test_csv_that_does_not_fit_says_where(content: bytes, signature: Signature, says: str) -> None:
@@ -372,36 +380,56 @@ def test_parse_of_a_malformed_body_is_a_bad_request(content: bytes, says: str) -
             "lacks column 'age'. Did you mean it by 'agee'?",
         ),
         (COLUMNS, body(inputs={"age": [1]}), "inputs lacks column 'visits'. This model takes 'age' (double)"),
-        (COLUMNS, body(inputs={"age": ["1"], "visits": [2]}), "column 'age' holds string values"),
-        (COLUMNS, body(inputs={"age": [True], "visits": [2]}), "column 'age' holds boolean values"),
-        (COLUMNS, body(inputs={"age": [1], "visits": [2.5]}), "column 'visits' holds a fraction"),
+        (
+            COLUMNS,
+            body(inputs={"age": ["1"], "visits": [2]}),
+            "column 'age' holds '1' in row 1, which is text, and this model takes double",
+        ),
+        (
+            COLUMNS,
+            body(inputs={"age": [True], "visits": [2]}),
+            "column 'age' holds true in row 1, which is a boolean",
+        ),
+        (COLUMNS, body(inputs={"age": [1], "visits": [2.5]}), "column 'visits' holds 2.5 in row 1"),
         (COLUMNS, body(inputs={"age": [1, 2], "visits": [2, None]}), "column 'visits' holds null"),
-        (COLUMNS, body(inputs={"age": [1], "visits": [2**31]}), "column 'visits' holds a number beyond"),
+        (
+            COLUMNS,
+            body(inputs={"age": [1], "visits": [2**31]}),
+            "column 'visits' holds 2147483648 in row 1, which is beyond the range",
+        ),
         (
             COLUMNS,
             body(inputs={"age": [1], "visits": [1], "member": ["false"]}),
-            "column 'member' holds string",
+            "column 'member' holds 'false' in row 1, which is text",
         ),
         (
             COLUMNS,
             body(inputs={"age": [1], "visits": [1], "city": [3]}),
-            "column 'city' holds integer values",
+            "column 'city' holds 3 in row 1, which is a number",
         ),
         (
             COLUMNS,
             body(inputs={"age": [1], "visits": [1], "weight": [1e300]}),
-            "column 'weight' holds a number",
+            "column 'weight' holds 1e+300 in row 1, which is beyond the range of float",
         ),
         (
             COLUMNS,
             body(inputs={"age": [1], "visits": [1], "since": ["noon"]}),
-            "holds values that are not of the columns' types",
+            "column 'since' holds 'noon' in row 1, which is not a date in ISO 8601",
         ),
         (COLUMNS, body(inputs={"age": [1, 2], "visits": [1]}), "does not have the form of a table"),
         (COLUMNS, body(dataframe_records=[]), "dataframe_records is empty"),
-        (COLUMNS, body(dataframe_split={"data": [[1]], "columns": ["a", "b"]}), "does not have the form"),
+        (
+            COLUMNS,
+            body(dataframe_split={"data": [[1]], "columns": ["a", "b"]}),
+            "data[0] has 1 values where 2",
+        ),
         (COLUMNS, body(dataframe_split=3), "must be an object with a list 'data'"),
-        (ANYTHING, body(dataframe_split={"rows": []}), "does not have the form of a table"),
+        (
+            ANYTHING,
+            body(dataframe_split={"rows": []}),
+            "dataframe_split must be an object with a list 'data'",
+        ),
     ],
 )
 def test_parse_of_data_that_do_not_fit_says_where(signature: Signature, content: bytes, says: str) -> None:

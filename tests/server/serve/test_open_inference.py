@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import np_to_triton_dtype
 
-from journeyman.models.signature import Field, Signature
+from journeyman.models.signature import Field, Signature, read_signature
 from journeyman.serve.protocols.errors import RequestError
 from journeyman.serve.protocols.open_inference import (
     Route,
@@ -339,3 +340,43 @@ def test_metadata_tells_what_the_protocol_wants_told() -> None:
     }
     assert json.loads(readiness(Route(None, None, "live"))) == {"live": True}
     assert json.loads(readiness(Route("digits", None, "ready"))) == {"name": "digits", "ready": True}
+
+
+# -- parameters of other servers -----------------------------------------------------------------------
+
+THRESHOLD = read_signature(
+    ModelSignature(
+        inputs=Schema([ColSpec("double", "x")]),
+        params=ParamSchema([ParamSpec("threshold", "double", 0.5), ParamSpec("priority", "long", 0)]),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "params"),
+    [
+        ({}, {"threshold": 0.5, "priority": 0}),
+        ({"content_type": "pd", "headers": {"a": "b"}, "timeout": 3}, {"threshold": 0.5, "priority": 0}),
+        ({"content_type": "pd", "threshold": 0.05}, {"threshold": 0.05, "priority": 0}),
+        ({"priority": 7, "triton_enable_empty_final_response": True}, {"threshold": 0.5, "priority": 7}),
+    ],
+)
+def test_parameters_that_clients_of_other_servers_add_are_passed_over(
+    parameters: dict[str, Any], params: dict[str, Any]
+) -> None:
+    column = {
+        "name": "x",
+        "datatype": "FP64",
+        "shape": [2, 1],
+        "data": [0.1, 0.9],
+        "parameters": {"content_type": "np"},
+    }
+    body = json.dumps({"parameters": parameters, "inputs": [column]}).encode()
+    assert parse_infer(body, None, THRESHOLD).invocation.params == params
+
+
+def test_a_misspelt_parameter_is_told() -> None:
+    column = {"name": "x", "datatype": "FP64", "shape": [1], "data": [0.1]}
+    body = json.dumps({"parameters": {"treshold": 0.05}, "inputs": [column]}).encode()
+    with pytest.raises(RequestError, match="no param 'treshold'. Did you mean 'threshold'"):
+        parse_infer(body, None, THRESHOLD)
