@@ -17,7 +17,10 @@ from journeyman.tracking import records
 from journeyman.tracking.records import Run, shortened
 
 ADMITTED = "admitted"
-"""`<ms> <workers>`: when control began it, and with how many workers."""
+"""`<ms> <workers>`: when control began it, and with how many workers.
+
+In a tag too, which goes before the param, where it was submitted again: until Ray has taken it, its size is
+decided anew, and nobody waits for its nodes. In a tag alone of a version before, which wrote no moments."""
 READY_MS = "ready_ms"
 """When its nodes were there, its environment was built on them, and every worker had answered."""
 STARTED_MS = "started_ms"
@@ -81,10 +84,11 @@ def _read(run: Run, number: int, newest: int) -> Attempt:
         text = told(event)
         return _number(text) if text else None
 
-    admitted, resumed = told(ADMITTED), told(RESUMED)
+    param, resumed = told(ADMITTED), told(RESUMED)
+    admitted = run.tags.get(f"{records.ADMITTED}.{number}") or param
     admitted_ms, workers = _admitted(admitted) if admitted else (None, None)
     started_ms = milliseconds(STARTED_MS)
-    if started_ms is None and admitted is None and number == newest:
+    if started_ms is None and param is None and number == newest:
         # Of a record of before: it has the newest attempt's alone.
         started = run.tags.get(records.WORKERS_STARTED_MS)
         started_ms = _number(started) if started else None

@@ -35,6 +35,16 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Admit:
+    """Record from when on an attempt is waited for of which nobody wrote down when it began."""
+
+    job: JobRecord
+    workers: int
+    """As far as can be told."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """Have Ray stop a job's driver; asked each turn until it has ended."""
 
@@ -79,7 +89,7 @@ class CancelUnread:
     """Its Ray jobs that have not ended."""
 
 
-Action = Upload | Start | Stop | Abandon | Mark | Suspect | CancelUnread
+Action = Upload | Start | Admit | Stop | Abandon | Mark | Suspect | CancelUnread
 
 
 def only_tells(action: Action) -> bool:

@@ -27,6 +27,7 @@ from journeyman.jobs.control.abandoned import abandoned
 from journeyman.jobs.control.actions import (
     Abandon,
     Action,
+    Admit,
     CancelUnread,
     Mark,
     Start,
@@ -227,6 +228,9 @@ class JobController:
                 self._upload(action, now)
             case Start():
                 self._start(action, now)
+            case Admit():
+                admitted = admitted_text(int(now * 1000), action.workers)
+                self._set_tags(action.job.run, {f"{records.ADMITTED}.{action.job.attempt}": admitted})
             case Suspect():
                 if told := self._watcher.stored_stacks(action.job, now):
                     # The stacks first: a mark that names them is never without them.
@@ -293,7 +297,9 @@ class JobController:
         # After: it is written once, and an attempt that came back to the queue would be late when it starts.
         self._check_lease()
         admitted = admitted_text(int(now * 1000), start.workers)
-        self._mlflow.claim(run.run_id, moment(attempt, ADMITTED), admitted)
+        if not self._mlflow.claim(run.run_id, moment(attempt, ADMITTED), admitted):
+            # That is of a try before this one, however long ago it was.
+            self._set_tags(run, {f"{records.ADMITTED}.{attempt}": admitted})
         environment = runtime_env(start, claimant, self._settings)
         if self._package is not None:
             self._check_lease()

@@ -11,7 +11,7 @@ from journeyman.cluster.ray_state import RayJob
 from journeyman.jobs.admission import Candidate, Verdict, admit, is_demand
 from journeyman.jobs.control.actions import Action, CancelUnread, Mark, Start, Upload
 from journeyman.jobs.control.attempts import PAUSES_S, attempt_sizes, retry_due_s
-from journeyman.jobs.control.follow import Progress, candidate, follow
+from journeyman.jobs.control.follow import Progress, candidate, follow, is_to_be_submitted
 from journeyman.jobs.control.refusals import is_due, is_given_up, refusal_reason
 from journeyman.jobs.phases import Phase
 from journeyman.jobs.records import JobRecord
@@ -43,6 +43,7 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
     actions: list[Action] = []
     queue: list[JobRecord] = []
     first = _first_of_key(snapshot.jobs)
+    sizes = _sizes(snapshot, now)
     for job in snapshot.jobs:
         match job.phase:
             case Phase.QUEUED if job.cancel_ms is not None:
@@ -63,29 +64,51 @@ def decide(snapshot: Snapshot, now: float) -> list[Action]:
             case Phase.STARTING | Phase.RUNNING | Phase.HUNG | Phase.CANCELLING:
                 ray_job = snapshot.ray_jobs.get(job.submission_id)
                 progress = snapshot.progress.get(job.run.run_id)
-                actions += follow(job, ray_job, progress, snapshot.capacity, now)
+                workers = sizes.get(job.run.run_id, job.spec.workers.least)
+                actions += follow(job, ray_job, progress, snapshot.capacity, workers, now)
             case Phase.FINISHED | Phase.FAILED | Phase.CANCELLED:
                 # It ended, and control died before MLflow's own status said so.
                 actions.append(Mark(job=job, phase=job.phase, reason=job.run.reason))
             case _:
                 assert_never(job.phase)
-    actions += _admit(queue, snapshot, now)
+    actions += _admit(queue, snapshot, sizes)
     actions += [_cancel_unread(run, snapshot) for run in snapshot.unread if records.CANCEL_MS in run.tags]
     return actions
 
 
-def _admit(queue: Sequence[JobRecord], snapshot: Snapshot, now: float) -> list[Action]:
+def _sizes(snapshot: Snapshot, now: float) -> dict[str, int]:
+    """By run, how many workers those start with that are about to take what is free.
+
+    Until Ray has taken a submission its size is decided anew, by what is free now.
+    """
+    sizes: dict[str, int] = {}
+    capacity = snapshot.capacity
+    again = list[JobRecord]()
+    for job in snapshot.jobs:
+        if not _is_about_to_take(job, snapshot, now):
+            continue
+        if is_to_be_submitted(job, snapshot.ray_jobs.get(job.submission_id)):
+            again.append(job)
+        else:
+            sizes[job.run.run_id] = workers = job.attempts[-1].workers or job.spec.workers.least
+            capacity = capacity.after(gang(job.spec, workers))
+    decided = attempt_sizes([job.spec for job in again], capacity)
+    return sizes | {job.run.run_id: size for job, size in zip(again, decided, strict=True)}
+
+
+def _admit(queue: Sequence[JobRecord], snapshot: Snapshot, taking: Mapping[str, int]) -> list[Action]:
+    """`taking`: the sizes of those that are about to take what is free."""
     actions: list[Action] = []
     capacity = snapshot.capacity
     growing: Candidate | None = None
     for job in snapshot.jobs:
-        if not _is_about_to_take(job, snapshot, now):
+        if job.run.run_id not in taking:
             continue
         if is_demand(gang(job.spec), snapshot.capacity):
             # It holds nothing until all its nodes are there.
             growing = growing or candidate(job)
         else:
-            capacity = capacity.after(gang(job.spec, job.attempts[-1].workers if job.attempts else None))
+            capacity = capacity.after(gang(job.spec, taking[job.run.run_id]))
     starting: list[tuple[JobRecord, str]] = []
     admissions = admit([candidate(job) for job in queue], capacity, growing)
     for job, admission in zip(queue, admissions, strict=True):
@@ -117,8 +140,8 @@ def _admit(queue: Sequence[JobRecord], snapshot: Snapshot, now: float) -> list[A
 
 def _is_about_to_take(job: JobRecord, snapshot: Snapshot, now: float) -> bool:
     """What a starting job has not taken yet is not free, whatever the nodes say; one that is refused takes
-    nothing."""
-    if job.phase is not Phase.STARTING:
+    nothing, and one whose workers are there has taken it."""
+    if job.phase is not Phase.STARTING or job.attempts[-1].ready_ms is not None:
         return False
     return job.submission_id in snapshot.ray_jobs or is_due(job.refusal, now)
 

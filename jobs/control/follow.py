@@ -11,7 +11,7 @@ from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_state import RayJob
 from journeyman.jobs.admission import GROWTH_LIMIT_S, Candidate, Verdict, admit
 from journeyman.jobs.attempt import ran_s
-from journeyman.jobs.control.actions import Abandon, Action, Mark, Start, Stop, Suspect
+from journeyman.jobs.control.actions import Abandon, Action, Admit, Mark, Start, Stop, Suspect
 from journeyman.jobs.control.attempts import driverless, next_attempt, start_overdue, why_final
 from journeyman.jobs.control.hang import FLOOR_S, Pace, Watch, hang_reason
 from journeyman.jobs.control.refusals import is_due, is_given_up, refusal_reason
@@ -38,21 +38,32 @@ def candidate(job: JobRecord) -> Candidate:
 
 
 def follow(
-    job: JobRecord, ray_job: RayJob | None, progress: Progress | None, capacity: Capacity, now: float
+    job: JobRecord,
+    ray_job: RayJob | None,
+    progress: Progress | None,
+    capacity: Capacity,
+    workers: int,
+    now: float,
 ) -> list[Action]:
-    """`ray_job` is the attempt as Ray tells it: None where it knows none, which lives no more then."""
+    """`ray_job` is the attempt as Ray tells it: None where it knows none, which lives no more then.
+
+    `workers` is the size that the attempt has where it is submitted now.
+    """
     if ray_job is not None and not ray_job.ended:
         return _follow_living(job, progress, capacity, now)
-    never_began = ray_job is None and job.phase is Phase.STARTING
-    if never_began and job.outcome is None and not job.outcome_trouble and job.cancel_ms is None:
-        return [_submit_again(job, now)]
+    if is_to_be_submitted(job, ray_job):
+        return [_submit_again(job, workers, now)]
     return [_judge(job, ray_job)]
 
 
-def _submit_again(job: JobRecord, now: float) -> Action:
-    """An attempt that is claimed and which Ray does not know."""
+def is_to_be_submitted(job: JobRecord, ray_job: RayJob | None) -> bool:
+    """Whether an attempt is claimed that Ray does not know."""
+    never_began = ray_job is None and job.phase is Phase.STARTING
+    return never_began and job.outcome is None and not job.outcome_trouble and job.cancel_ms is None
+
+
+def _submit_again(job: JobRecord, workers: int, now: float) -> Action:
     if job.refusal is None or is_due(job.refusal, now):
-        workers = job.attempts[-1].workers or job.spec.workers.least
         reason = "starts: its attempt is submitted again"
         return Start(job=job, workers=workers, reason=reason, demand=bool(job.demand_ms))
     phase = Phase.FAILED if is_given_up(job.refusal) else job.phase
@@ -72,6 +83,10 @@ def _follow_living(job: JobRecord, progress: Progress | None, capacity: Capacity
         return [Stop(job=job, reason=f"stops: it ran for its max_duration of {limit_s:g} s")]
     if job.phase is Phase.STARTING and started_ms is not None:
         return [Mark(job=job, phase=Phase.RUNNING, reason=f"runs on {job.spec.in_workers}")]
+    if job.phase is Phase.STARTING and job.attempts[-1].admitted_ms is None:
+        # Of a version that wrote no moments: it is waited for from now on.
+        reason = "waits for its workers"
+        return [Admit(job=job, workers=job.spec.workers.least, reason=reason)]
     if job.phase is Phase.STARTING and (late := start_overdue(job.attempts[-1], job.spec.start_timeout, now)):
         return [Abandon(job=job, reason=late)]
     if job.phase is Phase.STARTING:

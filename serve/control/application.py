@@ -103,14 +103,14 @@ def process_environment(spec: ServiceSpec) -> dict[str, str]:
 def serve_config(
     applications: Sequence[Mapping[str, Any]], serve_url: str, grpc_address: str | None
 ) -> dict[str, Any]:
-    """The whole config. Serve deletes every application that is not in it."""
+    """The whole config. Serve deletes every application that is not in it, and applies them in this order."""
     address = urlsplit(serve_url)
     host = "127.0.0.1" if address.hostname in _LOOPBACK else "0.0.0.0"
     return {
         "proxy_location": "EveryNode",
         "http_options": {"host": host, "port": address.port or _DEFAULT_PORT},
         **({"grpc_options": _grpc(grpc_address)} if grpc_address else {}),
-        "applications": sorted(applications, key=lambda application: str(application["name"])),
+        "applications": list(applications),
     }
 
 

@@ -1,8 +1,9 @@
 """Has Serve carry what was decided: one config for all, and one by one where it refuses that.
 
 Serve deletes every application that a config leaves out, so what it has is the floor: below it goes only what
-is undeployed. It stores a config before it applies it, and one that it refuses may stay stored: what it
-accepted is therefore kept here and sent again.
+is undeployed. It stores a config before it applies it, one application after another, and what follows one
+that it cannot apply is stored and not applied. Those that may be such are therefore sent last, and what Serve
+was seen to take is kept here and sent again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from journeyman.cluster.archive import Archive
 from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_state import Application
 from journeyman.cluster.settings import Settings
-from journeyman.errors import DeniedError, RefusedError
+from journeyman.errors import DeniedError, RefusedError, UnreachableError
 from journeyman.serve.control.application import serve_config
 from journeyman.serve.control.pauses import Pauses
 
@@ -41,6 +42,10 @@ class _Sent:
     """What was new in it."""
     refused: Mapping[str, str]
     """Serve's words, by name."""
+    stuck: str = ""
+    """Serve's words where it does not take what it has: no service is to blame that was sent."""
+    lost: UnreachableError | None = None
+    """What kept the rest from being sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,18 @@ class Deployer:
         self._check = check
         self._sending: Future[_Sent] | None = None
         self._began = False
+        self._lost = False
+        """Whether nobody knows what became of the last config that was sent."""
+        self._held: Mapping[str, Config] | None = None
+        """What Serve refused for what it has already."""
         self._accepted: dict[str, Config] = {}
         self._refused: dict[str, _Refusal] = {}
+        self._floor = ""
+        """Serve's words where it does not take what it has."""
+        self._behind: Set[str] = frozenset()
+        """Names of those that are not in force then, as far as can be told."""
         self._refusals = Pauses(REFUSAL_PAUSE_S)
+        self._floors = Pauses(REFUSAL_PAUSE_S)
         self._stale = Pauses(STALE_PAUSE_S)
         self._builds = Pauses(BUILD_PAUSE_S)
 
@@ -84,31 +98,33 @@ class Deployer:
     def refusal(self, name: str) -> str:
         """Why Serve does not have what was decided of a service; empty where it does."""
         refusal = self._refused.get(name)
-        return refusal.words if refusal else ""
+        if refusal:
+            return refusal.words
+        return self._floor if name in self._behind else ""
 
     def is_sending(self, now: float) -> bool:
-        """Whether a config is on its way. Raises once what came of it, if nothing did."""
+        """Whether a config is on its way. Raises once what kept it from being sent whole."""
         if self._sending is None:
             return False
         if not self._sending.done():
             return True
         sending, self._sending = self._sending, None
-        try:
-            sent = sending.result()
-        except DeniedError:
-            raise
-        except RefusedError as error:
-            # Nothing in it was new: no service is to blame, and the next turn sends it again.
-            _log.warning("Serve does not take what it has: %s", error.message)
-            return False
+        sent = sending.result()
         self._accepted = dict(sent.accepted)
         for name, config in sent.tried.items():
             if name in sent.refused:
                 self._refused[name] = _Refusal(config, sent.refused[name])
                 self._refusals.due(name, config, now)
-            else:
+            elif sent.lost is None:
                 self._refused.pop(name, None)
                 self._refusals.forget(name)
+        self._floor = sent.stuck
+        self._held = {**sent.accepted, **sent.tried} if sent.stuck else None
+        if self._held:
+            self._floors.due("", self._held, now)
+        self._lost = sent.lost is not None
+        if sent.lost is not None:
+            raise sent.lost
         return False
 
     def carry_out(
@@ -132,17 +148,30 @@ class Deployer:
             del present[name]
             if name in self._accepted:
                 present[name] = self._accepted[name]
-        self._accepted |= {name: config for name, config in present.items() if name not in gone}
+        doubtful = {name for name in present if _is_building(applications[name])}
+        base = {name: config for name, config in present.items() if name not in gone}
+        for name, config in base.items():
+            if name in doubtful and _is_ours(config):
+                # Serve may have stored it and not be able to apply it.
+                base[name] = self._accepted.setdefault(name, config)
+            else:
+                self._accepted[name] = config
         ours = {name: config for name, config in self._accepted.items() if _is_ours(config)}
         wanted = {name: config for name, config in (ours | present).items() if name not in gone}
         wanted |= {
             name: config for name, config in desired.items() if self._is_to_be_tried(name, config, now)
         }
-        if self._is_to_be_sent(wanted, gone, unlike, applications, now):
-            self._began = True
-            base = {name: present[name] for name in wanted.keys() & present.keys()}
-            changes = {name: config for name, config in wanted.items() if present.get(name) != config}
-            self._sending = self._sender.submit(self._send, base, changes)
+        self._behind = doubtful | {name for name in wanted if wanted[name] != present.get(name)}
+        if self._is_to_be_sent(wanted, gone, unlike, applications, now) and not self._is_held(wanted, now):
+            self._began, self._lost = True, False
+            changes = {name: config for name, config in wanted.items() if base.get(name) != config}
+            self._sending = self._sender.submit(self._send, base, changes, doubtful)
+
+    def _is_held(self, wanted: Mapping[str, Config], now: float) -> bool:
+        """Whether Serve refused it a moment ago for what it has already."""
+        if not self._held or self._held != wanted:
+            return False
+        return not self._floors.due("", self._held, now)
 
     def _forget(self, name: str) -> None:
         self._accepted.pop(name, None)
@@ -164,7 +193,7 @@ class Deployer:
     ) -> bool:
         stored = {name: each.config for name, each in applications.items() if each.config}
         left = any(applications[name].status != "DELETING" for name in gone & applications.keys())
-        if stored != wanted or left:
+        if stored != wanted or left or self._lost:
             return True
         due = [self._is_due(name, wanted[name], unlike, applications[name], now) for name in wanted]
         building = any(map(_is_building, applications.values()))
@@ -186,45 +215,62 @@ class Deployer:
 
     # -- in the sender's thread ----------------------------------------------------------------------
 
-    def _send(self, base: Mapping[str, Config], changes: Mapping[str, Config]) -> _Sent:
+    def _send(self, base: Mapping[str, Config], changes: Mapping[str, Config], doubtful: Set[str]) -> _Sent:
         taken, refused, in_force = dict(base), dict[str, str](), True
+        # Serve's words about what it has, where it does not take that either.
+        floor = ""
 
-        def put(names: Sequence[str]) -> None:
+        def put(names: Sequence[str]) -> str:
+            """Serve's words where it does not take these beside what was taken; empty where it does."""
             nonlocal taken, in_force
             whole = taken | {name: changes[name] for name in names}
+            last = doubtful - set(names)
             try:
-                self._put(whole)
+                self._put([whole[name] for name in sorted(whole, key=lambda name: (name in last, name))])
             except DeniedError:
                 raise
             except RefusedError as error:
-                if not names:
-                    raise
-                in_force = False
-                if len(names) == 1:
-                    refused[names[0]] = error.message
-                    return
-                middle = len(names) // 2
-                put(names[:middle])
-                put(names[middle:])
-            else:
-                taken, in_force = whole, True
+                if error.message != floor:
+                    in_force = False
+                    return error.message
+            taken, in_force = whole, True
+            return ""
 
-        put(sorted(changes))
-        if not in_force:
-            try:
-                put(())
-            except DeniedError:
-                raise
-            except RefusedError as error:
-                _log.warning("Serve does not take again what it had: %s", error.message)
-        return _Sent(taken, changes, refused)
+        def find(names: Sequence[str], words: str) -> None:
+            """Of some that are refused together, those that are refused alone."""
+            if len(names) == 1:
+                refused[names[0]] = words
+                return
+            middle = len(names) // 2
+            for half in (names[:middle], names[middle:]):
+                if words := put(half):
+                    find(half, words)
 
-    def _put(self, applications: Mapping[str, Config]) -> None:
+        lost: UnreachableError | None = None
+        try:
+            words = put(sorted(changes))
+            if words and not changes:
+                floor = words
+            elif words:
+                floor = put(())
+                # It was taken where Serve says no more of it than of what it has.
+                words = put(sorted(changes)) if floor else words
+                if words:
+                    find(sorted(changes), words)
+                if not in_force:
+                    put(())
+        except UnreachableError as error:
+            lost = error
+        if floor:
+            _log.warning("Serve does not take what it has: %s", floor)
+        return _Sent(taken, changes, refused, floor, lost)
+
+    def _put(self, applications: Sequence[Config]) -> None:
         self._check()
         if self._package is not None:
             self._ray.keep_package(self._package)
         settings = self._settings
-        config = serve_config(list(applications.values()), settings.serve_url, settings.grpc_address)
+        config = serve_config(applications, settings.serve_url, settings.grpc_address)
         self._check()
         self._ray.put_applications(config)
 

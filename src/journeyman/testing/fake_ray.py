@@ -105,6 +105,8 @@ class _Cluster:
     applications: dict[str, _Application] = field(default_factory=dict)
     refusals: list[tuple[str, str]] = field(default_factory=list)
     """What is refused, by a path and the beginning of what it is about."""
+    unappliable: list[str] = field(default_factory=list)
+    """A config with such a text in it is stored and not applied."""
 
 
 class FakeRay:
@@ -292,7 +294,7 @@ class FakeRay:
             if application is None:
                 application = _Application(declared=True, route_prefix="")
                 cluster.applications[name] = application
-            _apply(application, each)
+            _apply(application, each, tuple(cluster.unappliable))
         for name, application in cluster.applications.items():
             if application.declared and name not in cluster.configs:
                 application.status, application.message = "DELETING", ""
@@ -306,10 +308,18 @@ class FakeRay:
         with self._cluster.lock:
             self._cluster.refusals.append((path, about))
 
+    def refuse_to_apply(self, text: str) -> None:
+        """From now on a config of an application with this text is stored, and refused when it is applied;
+        what comes after it in the same `serve/put` is stored too and not applied, and nothing is deleted.
+        """
+        with self._cluster.lock:
+            self._cluster.unappliable.append(text)
+
     def refuse_nothing(self) -> None:
         """What was refused is taken from now on."""
         with self._cluster.lock:
             self._cluster.refusals.clear()
+            self._cluster.unappliable.clear()
 
     def _check_refusals(self, path: str, about: str) -> None:
         if any(path == refused and about.startswith(begins) for refused, begins in self._cluster.refusals):
@@ -515,7 +525,7 @@ def _check_config(applications: Sequence[Mapping[str, Any]]) -> None:
             _refuse_config(f"Found several applications of {key} {', '.join(sorted(repeated))}")
 
 
-def _apply(application: _Application, config: Mapping[str, Any]) -> None:
+def _apply(application: _Application, config: Mapping[str, Any], unappliable: Sequence[str]) -> None:
     """What Serve looks at when it has stored the whole config already."""
     application.declared = True
     application.trouble = ""
@@ -531,6 +541,9 @@ def _apply(application: _Application, config: Mapping[str, Any]) -> None:
     application.stuck = any(not isinstance(each, str) for each in runtime_env.get("env_vars", {}).values())
     if application.stuck:
         _refuse_config("runtime_env['env_vars'] must be of type Dict[str, str]")
+    if any(text in repr(config) for text in unappliable):
+        application.built, application.stuck = False, True
+        _refuse_config(f"{config['name']} cannot be applied.")
     deployment: Mapping[str, Any] = next(iter(config.get("deployments", ())), {})
     options: Mapping[str, Any] = deployment.get("ray_actor_options") or {}
     application.amounts = {

@@ -14,6 +14,7 @@ from journeyman.cluster.capacity import Capacity, Node
 from journeyman.cluster.ray_state import RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.jobs.admission import GROWTH_LIMIT_S
+from journeyman.jobs.attempt import ADMITTED, moment
 from journeyman.jobs.control.actions import Action, CancelUnread, Mark, Start, Stop, Suspect, Upload
 from journeyman.jobs.control.attempts import MAX_FAILURES
 from journeyman.jobs.control.controller import JobController
@@ -41,6 +42,7 @@ def job(phase: Phase, run_id: str = "a" * 32, **tags: str) -> JobRecord:
         records.CODE_SHA256: "c0de",
     }
     names = {key: getattr(records, key) for key in tags}
+    begun = phase is Phase.STARTING and "ATTEMPT" in tags and "WORKERS_STARTED_MS" not in tags
     run = Run(
         run_id=run_id,
         experiment_id="1",
@@ -50,7 +52,7 @@ def job(phase: Phase, run_id: str = "a" * 32, **tags: str) -> JobRecord:
         start_ms=0,
         end_ms=None,
         tags=own | {names[key]: value for key, value in tags.items()},
-        params={},
+        params={moment(int(tags["ATTEMPT"]), ADMITTED): "990000 2"} if begun else {},
         metrics={},
         steps={},
     )

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from journeyman.cluster.archive import Archive, archive
 from journeyman.cluster.settings import Settings
-from journeyman.errors import DeniedError, UnreachableError
+from journeyman.errors import DeniedError, RefusedError, UnreachableError
 from journeyman.jobs.attempt import STARTED_MS, moment
 from journeyman.jobs.control.controller import JobController
 from journeyman.jobs.outcome import Cause, Outcome
@@ -195,13 +195,15 @@ class World:
                 self._dead = True
                 raise Killed
             case Kind.KILLED_AFTER:
-                request()
+                with contextlib.suppress(RefusedError):
+                    request()
                 self._dead = True
                 raise Killed
             case Kind.DOES_NOT_ARRIVE:
                 raise UnreachableError(f"{name} did not arrive")
             case Kind.IS_NOT_ANSWERED:
-                request()
+                with contextlib.suppress(RefusedError):
+                    request()
                 raise UnreachableError(f"{name} was not answered")
             case Kind.IS_OVERTAKEN:
                 self._overtake()

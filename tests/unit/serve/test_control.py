@@ -150,7 +150,7 @@ def test_refused_config_is_tried_again_after_growing_pauses_and_at_once_when_the
     client = Client(SETTINGS, mlflow=world.mlflow, ray=world.ray)
     order = {"kind": "service", "name": "letters", "model": "models:/letters@champion"}
     client.deploy({**order, "env": {"A": "1"}})
-    world.turn(2)
+    world.turn(3)
     tried = puts(world)
     assert tried > 0
     assert "cannot be taken" in world.run(service).reason
