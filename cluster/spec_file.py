@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -22,6 +22,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from journeyman.cluster import yaml_text
 from journeyman.errors import SpecError
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -53,12 +54,12 @@ def _quantity(value: object, units: Mapping[str, float], kind: str) -> float:
 def _stored_or(parser: Callable[[object], float]) -> BeforeValidator:
     def read(value: object, info: ValidationInfo) -> object:
         # A spec that was stored has its quantities as plain numbers of the base unit.
-        return parser(value) if info.context is _WRITTEN or isinstance(value, str) else value
+        return parser(value) if info.context is WRITTEN or isinstance(value, str) else value
 
     return BeforeValidator(read)
 
 
-_WRITTEN = object()
+WRITTEN = object()
 """The context of a spec that a person wrote, as against one that is read back from its record."""
 
 Seconds = Annotated[float, _stored_or(parse_seconds)]
@@ -126,7 +127,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if path.is_dir():
         raise SpecError(f"{path} is a folder", f"Name the spec file in it, such as {path / 'train.yaml'}.")
     try:
-        loaded = yaml.load(path.read_text(), _Loader)
+        loaded = yaml_text.load(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise SpecError(f"there is no file {path}", "`journeyman init` writes a working example.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -138,19 +139,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise SpecError(f"{path} holds no keys", "A spec begins with `kind: train` or `kind: service`.")
     return loaded
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as it is safe to read, but of two equal keys the second is refused and not taken."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for position, (key, _) in enumerate(node.value):
-            if isinstance(key, yaml.ScalarNode) and key.value in keys[:position] and key.value != "<<":
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key.value!r} is there twice", problem_mark=key.start_mark
-                )
-        return super().construct_mapping(node, deep)
 
 
 def _stumble(error: yaml.YAMLError) -> str:
@@ -187,10 +175,24 @@ def override(loaded: dict[str, Any], assignments: Sequence[str]) -> dict[str, An
             level[key] = dict(child)
             level = level[key]
         try:
-            level[last] = yaml.load(text, _Loader)
+            level[last] = yaml_text.load(text)
         except yaml.YAMLError as error:
             raise SpecError(f"--set {assignment}: not YAML: {_stumble(error)}", _hint(error)) from None
     return result
+
+
+def unasked(path: Path, assignments: Sequence[str], below: str) -> list[str]:
+    """What YAML made of the values below a key without being asked, a line each; of what read_yaml took."""
+    text = path.read_text(encoding="utf-8-sig")
+    found = {each.path: each.told for each in yaml_text.readings(text) if each.path[:1] == (below,)}
+    for assignment in assignments:
+        key, _, text = assignment.partition("=")
+        at = tuple(key.split("."))
+        if at[0] != below:
+            continue
+        found = {there: told for there, told in found.items() if there[: len(at)] != at}
+        found |= {(*at, *each.path): each.told for each in yaml_text.readings(text)}
+    return [f"{'.'.join(there).replace('.[', '[')}: {told}" for there, told in found.items()]
 
 
 def parse(model: type[AnySpec], loaded: Mapping[str, Any], source: str, written: bool = True) -> AnySpec:
@@ -206,7 +208,7 @@ def parse(model: type[AnySpec], loaded: Mapping[str, Any], source: str, written:
         what = "has no kind" if given is None else f"is of kind {given!r}"
         raise SpecError(f"{source} {what}; {kind!r} is needed here", hint)
     try:
-        return model.model_validate(loaded, context=_WRITTEN if written else None)
+        return model.model_validate(loaded, context=WRITTEN if written else None)
     except ValidationError as error:
         told = [_problem(model, dict(detail)) for detail in error.errors(include_url=False)]
         problems = list(dict.fromkeys(told))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-import shlex
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     field_validator,
@@ -18,7 +19,8 @@ from pydantic import (
 
 from journeyman.cluster.capacity import Amounts
 from journeyman.cluster.resources import Resources, ray_amounts
-from journeyman.cluster.spec_file import Count, EnvironmentName, Name, Range, Seconds, Spec
+from journeyman.cluster.spec_file import WRITTEN, Count, EnvironmentName, Name, Range, Seconds, Spec
+from journeyman.jobs.run_line import read_run
 
 
 def _file_or_lines(value: object, read: ValidatorFunctionWrapHandler) -> object:
@@ -65,7 +67,7 @@ class TrainSpec(Spec):
     entrypoint: str | None = None
     """`module:function`, a Ray Train loop that takes the config."""
     run: str | None = None
-    """`script.py --flag value`, as torchrun runs it."""
+    """`script.py --flag value` or `-m package.module`, as torchrun runs it."""
     config: dict[str, Any] = {}
     workers: Count = Range(least=1, most=1)
     resources: Resources = Resources()
@@ -100,21 +102,27 @@ class TrainSpec(Spec):
             raise ValueError(f"{value!r} names a file; write {module.removesuffix('.py')}:{function}")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _workers_of_launcher(cls, given: Any, info: ValidationInfo) -> Any:
+        """`torchrun --nproc-per-node 2 train.py` says how many workers there are, where nothing else does."""
+        if info.context is not WRITTEN or not isinstance(given, dict) or "workers" in given:
+            return given
+        with contextlib.suppress(ValueError):
+            run = given.get("run")
+            if isinstance(run, str) and (processes := read_run(run).processes):
+                return given | {"workers": processes}
+        return given
+
     @field_validator("run")
     @classmethod
-    def _is_a_script(cls, value: str | None) -> str | None:
-        if value is None:
-            return value
-        try:
-            words = script_arguments(value)
-        except ValueError:
-            raise ValueError(f"a quote in {value!r} is not closed") from None
-        if not words:
-            raise ValueError("is empty; name a script, such as `train.py --lr 0.001`")
+    def _is_a_script(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.context is WRITTEN:
+            read_run(value)
         return value
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> TrainSpec:
+    def _one_of_two(self, info: ValidationInfo) -> TrainSpec:
         if (self.entrypoint is None) == (self.run is None):
             both = "both `entrypoint` and `run`" if self.run else "neither `entrypoint` nor `run`"
             raise ValueError(f"{both}: one of them says what to train with")
@@ -124,13 +132,13 @@ class TrainSpec(Spec):
             raise ValueError("workers: at least 1")
         if self.run and self.workers.least != self.workers.most:
             raise ValueError("workers: a script runs on a fixed number of workers, as under torchrun")
+        if self.run and info.context is WRITTEN:
+            processes = read_run(self.run).processes or self.workers.most
+            if processes != self.workers.most:
+                raise ValueError(
+                    f"workers: {self.workers}, and `run` asks for {processes} processes; say it once"
+                )
         return self
-
-
-def script_arguments(run: str) -> list[str]:
-    """The script and its arguments; a leading `python` is what a person may write too."""
-    words = shlex.split(run)
-    return words[1:] if words and words[0] in ("python", "python3") else words
 
 
 def gang(spec: TrainSpec, workers: int | None = None) -> Sequence[Amounts]:

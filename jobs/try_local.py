@@ -11,7 +11,7 @@ from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from journeyman.cluster.settings import make_home
-from journeyman.jobs.spec import script_arguments
+from journeyman.jobs.run_line import stored_words
 from journeyman.jobs.submit.submission import Order
 from journeyman.jobs.worker.session import find_function, prepare_environment
 
@@ -31,7 +31,7 @@ def try_order(order: Order, home: Path) -> int:
         # One process is a group of one: what torchrun would set, without meeting anyone.
         alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
         alone |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
-        return subprocess.call([sys.executable, *script_arguments(order.spec.run)], env=os.environ | alone)
+        return subprocess.call([sys.executable, *stored_words(order.spec.run)], env=os.environ | alone)
     # No workers is Ray Train's local mode: the loop runs in this very process and thread.
     TorchTrainer(
         find_function(order.spec.entrypoint or ""),

@@ -8,31 +8,31 @@ import getpass
 import hashlib
 import importlib.util
 import json
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from packaging.requirements import InvalidRequirement, Requirement
 
 from journeyman.cluster.archive import Archive
 from journeyman.cluster.settings import Settings, read_secrets
-from journeyman.cluster.spec_file import override, parse, read_yaml
+from journeyman.cluster.spec_file import override, parse, read_yaml, unasked
 from journeyman.errors import JourneymanError, NotFoundError, RefusedError, SpecError
 from journeyman.jobs.phases import Phase
-from journeyman.jobs.spec import TrainSpec, script_arguments
+from journeyman.jobs.run_line import read_run
+from journeyman.jobs.spec import TrainSpec
 from journeyman.jobs.submit.code import git_state, pack, travelling
 from journeyman.jobs.submit.params import run_params
+from journeyman.jobs.submit.requirements import requirements
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import Run
 
+_SHOWN_REMARKS = 10
 _HASHED_BYTES = 256 * 1024**2
-_OPTIONS_WITH_FILES = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable")
-_FIXED_BY_CLUSTER = ("ray", "torch", "mlflow", "mlflow-skinny", "journeyman")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,8 @@ class Order:
     """Where its code is: the folder of the spec file."""
     code: Archive
     files: int
+    remarks: tuple[str, ...] = ()
+    """What a person may not have meant; the job runs all the same."""
 
 
 def read_order(file: Path, assignments: Sequence[str], home: Path | None, storage: str | None) -> Order:
@@ -53,10 +55,17 @@ def read_order(file: Path, assignments: Sequence[str], home: Path | None, storag
     go unless the spec says. Raises SpecError, NotFoundError.
     """
     loaded = override(read_yaml(file), assignments)
+    remarks = unasked(file, assignments, below="config")
     spec = parse(TrainSpec, loaded, str(file))
     folder = file.absolute().parent
-    files = sorted(travelling(folder))
-    _check_code(spec, folder, files, file)
+    checkpoints = _storage(spec, folder, storage)
+    kept = Path(checkpoints) if checkpoints and "://" not in checkpoints else None
+    code = travelling(folder, apart=(kept, home))
+    files = code.files
+    if spec.run:
+        spec = spec.model_copy(update={"run": _run_line(spec, folder, files, file)})
+    else:
+        _check_entrypoint(spec, folder, files, file)
     if home is not None:
         _check_secrets(spec, home)
     if not (spec.storage or storage):
@@ -66,9 +75,9 @@ def read_order(file: Path, assignments: Sequence[str], home: Path | None, storag
         )
     resolved = spec.model_copy(
         update={
-            "requirements": _requirements(spec, folder),
+            "requirements": requirements(spec, folder),
             "data": _data(spec, folder, files, file),
-            "storage": _storage(spec, folder, storage),
+            "storage": checkpoints,
         }
     )
     try:
@@ -79,7 +88,19 @@ def read_order(file: Path, assignments: Sequence[str], home: Path | None, storag
         ) from None
     records.check_order_fits(stored, str(file))
     run_params(resolved, f"{file}: ")
-    return Order(spec=resolved, folder=folder, code=pack(folder), files=len(files))
+    remarks += _shortened(code.stays)
+    return Order(
+        spec=resolved,
+        folder=folder,
+        code=pack(folder, files),
+        files=len(files),
+        remarks=tuple(f"{file}: {remark}" for remark in remarks),
+    )
+
+
+def _shortened(told: Sequence[str]) -> list[str]:
+    rest = len(told) - _SHOWN_REMARKS
+    return [*told[:_SHOWN_REMARKS], f"{rest} more files stay here"] if rest > 0 else list(told)
 
 
 def check_storage(storage: str) -> None:
@@ -187,17 +208,60 @@ def order_tags(order: Order, settings: Settings, key: str) -> dict[str, str]:
 # -- checks --------------------------------------------------------------------------------------------
 
 
-def _check_code(spec: TrainSpec, folder: Path, files: Sequence[str], file: Path) -> None:
-    if spec.run:
-        script = script_arguments(spec.run)[0]
-        if script not in files:
-            left_out = (folder / script).is_file()
-            why = "is left out by .gitignore" if left_out else "is not there"
+def _run_line(spec: TrainSpec, folder: Path, files: Sequence[str], file: Path) -> str:
+    """The line as it is stored: its script by its path in the code."""
+    line = read_run(spec.run or "")
+    if line.is_module:
+        _check_module(line.program, bool(spec.requirements), folder, files, file)
+        return str(line)
+    script = os.path.normpath(folder / line.program)
+    inside = os.path.relpath(script, folder)
+    if inside in files:
+        if inside.endswith(".sh"):
             raise SpecError(
-                f"{file}: run: {script} {why} (folder {folder})",
-                "`run` is a script of the spec's folder with its arguments, such as `train.py --lr 0.001`.",
+                f"{file}: run: {inside} is a script of a shell, and `run` starts Python",
+                "Write the Python script that it starts, with its arguments.",
             )
+        return str(replace(line, program=inside))
+    if inside != "." and any(f"{inside}/__main__.py" == each for each in files):
+        return str(replace(line, program=inside))
+    if inside.startswith(".."):
+        why = f"is outside of the spec's folder {folder}, which is what travels"
+    elif Path(script).is_dir():
+        why = f"is a folder without a file __main__.py (folder {folder})"
+    elif Path(script).is_file():
+        why = f"is left out by .gitignore (folder {folder})"
+    else:
+        why = f"is not there (folder {folder})"
+    raise SpecError(
+        f"{file}: run: {line.program} {why}",
+        "`run` is a script of the spec's folder with its arguments, such as `train.py --lr 0.001`, or a "
+        "module, such as `-m package.train --lr 0.001`.",
+    )
+
+
+def _check_module(
+    module: str, may_be_installed: bool, folder: Path, files: Sequence[str], file: Path
+) -> None:
+    stem = module.replace(".", "/")
+    sources = (f"{stem}.py", f"{stem}/__main__.py")
+    if any(source in files for source in sources):
         return
+    if left_out := next((source for source in sources if (folder / source).is_file()), None):
+        raise SpecError(
+            f"{file}: run: {folder / left_out} is left out by .gitignore",
+            "What git ignores does not travel to the cluster.",
+        )
+    top = module.partition(".")[0]
+    here = (folder / f"{top}.py").exists() or (folder / top).is_dir()
+    if here or not (may_be_installed or importlib.util.find_spec(top)):
+        raise SpecError(
+            f"{file}: run: there is no module {module} (looked for {folder / stem}.py)",
+            "The folder of the spec file is what travels to the cluster, and where modules are looked for.",
+        )
+
+
+def _check_entrypoint(spec: TrainSpec, folder: Path, files: Sequence[str], file: Path) -> None:
     module, _, function = (spec.entrypoint or "").partition(":")
     stem = module.replace(".", "/")
     source = next((folder / c for c in (f"{stem}.py", f"{stem}/__init__.py") if c in files), None)
@@ -269,78 +333,11 @@ def _check_secrets(spec: TrainSpec, home: Path) -> None:
             raise NotFoundError(f"secret {name} is not set", f"Set it: `journeyman secret set {name}`.")
 
 
-def _requirements(spec: TrainSpec, folder: Path) -> tuple[str, ...]:
-    """The lines of the requirements, none of which may move what the cluster itself runs on."""
-    if isinstance(spec.requirements, tuple):
-        source, lines = "requirements", list(spec.requirements)
-    else:
-        path = folder / spec.requirements
-        if not path.is_file():
-            raise SpecError(
-                f"requirements: there is no file {path}",
-                "Name a file beside the spec, or list what is needed: `requirements: [einops>=0.8]`.",
-            )
-        try:
-            source, lines = str(path), path.read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(f"requirements: {path} cannot be read: {error}") from None
-    kept: list[str] = []
-    asked: dict[str, Requirement] = {}
-    for line in (line.partition("#")[0].strip() for line in lines):
-        if not line:
-            continue
-        kept.append(line)
-        if line.startswith("-"):
-            if line.split("=")[0].split()[0] in _OPTIONS_WITH_FILES:
-                raise SpecError(
-                    f"{source}: {line!r} names a file, which the cluster's pip would not find",
-                    "Write its lines out instead.",
-                )
-            continue
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement as error:
-            raise SpecError(
-                f"{source}: {line!r} is no requirement: {str(error).splitlines()[0]}",
-                "A line is a name and, where it matters, a version: einops>=0.8.",
-            ) from None
-        name = requirement.name.lower().replace("_", "-")
-        before = asked.setdefault(name, requirement)
-        if not (_admits(before, requirement) and _admits(requirement, before)):
-            raise SpecError(
-                f"{source}: {line} contradicts {before}: no version of {name} is both",
-                "Keep one of the two.",
-            )
-        there = _installed(name) if name in _FIXED_BY_CLUSTER else None
-        if there and not requirement.specifier.contains(there, prereleases=True):
-            raise SpecError(
-                f"{source}: {line} contradicts the cluster, which runs {name} {there}",
-                f"Ask for {name}=={there}, or leave it out: it is there.",
-            )
-    return tuple(kept)
-
-
-def _admits(one: Requirement, other: Requirement) -> bool:
-    """Whether the version that `one` pins, where it pins any, is one that `other` takes."""
-    if one.marker != other.marker:
-        return True
-    pinned = [s.version for s in one.specifier if s.operator == "==" and not s.version.endswith(".*")]
-    return all(other.specifier.contains(version, prereleases=True) for version in pinned)
-
-
 def _storage(spec: TrainSpec, folder: Path, otherwise: str | None) -> str | None:
     """Where checkpoints go: an address as it is, a path as an absolute one."""
     if spec.storage is None or "://" in spec.storage:
         return spec.storage or otherwise
     return str(folder / Path(spec.storage).expanduser())
-
-
-def _installed(name: str) -> str | None:
-    try:
-        # A build's own mark (`2.13.0+cpu`) is no part of the version that a requirement names.
-        return version(name).partition("+")[0]
-    except PackageNotFoundError:
-        return None
 
 
 def _data(spec: TrainSpec, folder: Path, files: Sequence[str], file: Path) -> dict[str, str]:

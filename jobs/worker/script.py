@@ -19,7 +19,7 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.util import get_node_ip_address
 
 from journeyman.jobs.outcome import Cause, RankError
-from journeyman.jobs.spec import script_arguments
+from journeyman.jobs.run_line import stored_words
 
 _PR_SET_PDEATHSIG = 1
 
@@ -29,7 +29,7 @@ def run_script(run: str, environ: Mapping[str, str], started: Callable[[int], No
 
     Raises RankError: an exit code is the script's own doing, a signal the machine's.
     """
-    arguments = script_arguments(run)
+    arguments = stored_words(run)
     child = subprocess.Popen(
         [sys.executable, "-u", *arguments],
         env=dict(environ) | torchrun_environment(),

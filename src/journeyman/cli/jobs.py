@@ -78,6 +78,8 @@ def submit(
     client = connect(context) if dry_run else connect_to_write(context)
     if dry_run:
         plan = client.plan(file, assignments)
+        for remark in plan.remarks:
+            _warn(remark)
         print_fields(
             [
                 ("Job", plan.name),
@@ -88,7 +90,7 @@ def submit(
             ]
         )
         return
-    job = client.submit(file, assignments, _warn_of_growth)
+    job = client.submit(file, assignments, _warn)
     say(f"submitted {job.name} {short(job.run_id)}")
     say(job.url)
     if follow:
@@ -96,10 +98,8 @@ def submit(
     say(f"Next: `journeyman logs {short(job.run_id)} -f`, `journeyman job {short(job.run_id)}`.")
 
 
-def _warn_of_growth(message: str) -> None:
-    complain(
-        f"warning: {message}", "Say what it may add: `journeyman up --address … --grow 4:CPU=8`, or `none`."
-    )
+def _warn(message: str) -> None:
+    complain(f"warning: {message}", "")
 
 
 @verbs.command(
@@ -118,6 +118,8 @@ def try_here(
 
     home = home_folder(os.environ)
     order = read_order(file, assignments, home, str(home / "runs"))
+    for remark in order.remarks:
+        _warn(remark)
     # A spec that cannot be is refused before seconds of imports.
     from journeyman.jobs.try_local import try_order
 

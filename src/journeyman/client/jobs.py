@@ -35,6 +35,7 @@ _EXIT_CODES: Mapping[str, int] = {
 }
 """By phase, and by the status of a run whose phase cannot be read."""
 _FOLLOW_INTERVAL_S = 0.5
+HOW_TO_SAY_GROWTH = "Say what it may add: `journeyman up --address … --grow 4:CPU=8`, or `none`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,9 @@ def submit(
     if verdict is Verdict.NEVER:
         raise UsageError(f"{file}: {reason}")
     if verdict is Verdict.GROW:
-        warn(f"{file}: {reason}")
+        warn(f"{file}: {reason}\n{HOW_TO_SAY_GROWTH}")
+    for remark in order.remarks:
+        warn(remark)
     run = write_down(order, connection.mlflow, connection.settings, key=uuid.uuid4().hex)
     return job_of(run, connection.page(run))
 

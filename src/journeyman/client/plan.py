@@ -37,6 +37,8 @@ class Plan:
     workers: str
     code_files: int
     code_bytes: int
+    remarks: tuple[str, ...]
+    """What a person may not have meant."""
 
 
 def alone(connection: Connection, order: Order) -> tuple[Verdict, str]:
@@ -64,6 +66,7 @@ def plan_of(connection: Connection, order: Order) -> Plan:
         workers=str(order.spec.workers),
         code_files=order.files,
         code_bytes=len(order.code.content),
+        remarks=order.remarks,
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from journeyman.cluster.spec_file import override, parse, parse_bytes, parse_seconds, read_yaml
 from journeyman.errors import SpecError
-from journeyman.jobs.spec import TrainSpec, gang, script_arguments
+from journeyman.jobs.spec import TrainSpec, gang
 
 GOOD: dict[str, Any] = {"kind": "train", "name": "digits", "entrypoint": "train:train_loop"}
 
@@ -95,11 +95,6 @@ def test_override_reaches_into_the_spec_and_leaves_the_original() -> None:
 def test_override_that_says_nothing_is_refused(assignment: str) -> None:
     with pytest.raises(SpecError, match="--set"):
         override(dict(GOOD), [assignment])
-
-
-def test_script_is_taken_with_and_without_python() -> None:
-    assert script_arguments("python train.py --lr '0 1'") == ["train.py", "--lr", "0 1"]
-    assert script_arguments("train.py") == ["train.py"]
 
 
 @given(st.floats(0.001, 1e6), st.sampled_from(["ms", "s", "m", "h", "d"]))

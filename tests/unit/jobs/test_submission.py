@@ -37,22 +37,28 @@ def test_what_git_ignores_stays_behind(folder: Path) -> None:
     (folder / "data").mkdir()
     for name in ("a.bin", "keep.bin", "data/x.csv", "sub/local.txt", "sub/b.py", "sub/c.bin"):
         (folder / name).write_text(name)
-    assert list(travelling(folder)) == [".gitignore", "keep.bin", "sub/.gitignore", "sub/b.py", "train.py"]
+    assert list(travelling(folder).files) == [
+        ".gitignore",
+        "keep.bin",
+        "sub/.gitignore",
+        "sub/b.py",
+        "train.py",
+    ]
 
 
 def test_ignore_rules_of_the_repository_above_hold(tmp_path: Path, folder: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / ".gitignore").write_text("*.tmp\n")
     (folder / "a.tmp").write_text("")
-    assert list(travelling(folder)) == ["train.py"]
+    assert travelling(folder).files == ("train.py",)
 
 
 def test_archive_is_the_same_for_the_same_files_whenever_they_were_written(folder: Path) -> None:
-    first = pack(folder)
+    first = pack(folder, travelling(folder).files)
     (folder / "train.py").touch()
-    assert pack(folder) == first
+    assert pack(folder, travelling(folder).files) == first
     (folder / "train.py").write_text("changed")
-    assert pack(folder).sha256 != first.sha256
+    assert pack(folder, travelling(folder).files).sha256 != first.sha256
     with zipfile.ZipFile(io.BytesIO(first.content)) as archive:
         assert archive.namelist() == ["train.py"]
 
@@ -62,7 +68,7 @@ def test_code_over_the_limit_names_the_largest_files(folder: Path) -> None:
         with (folder / f"big{index}.bin").open("wb") as file:
             file.truncate(16_000_000 + index)
     with pytest.raises(SpecError) as refusal:
-        pack(folder)
+        pack(folder, travelling(folder).files)
     lines = str(refusal.value).splitlines()
     assert "112 MB, over 100 MB" in lines[0]
     assert [line.split()[-1] for line in lines[1:6]] == [f"big{i}.bin" for i in (6, 5, 4, 3, 2)]
