@@ -10,12 +10,10 @@ Only a job's processes import this: it loads torch and mlflow.
 from __future__ import annotations
 
 import copy
-import inspect
 import itertools
-import os
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +29,10 @@ from mlflow.pytorch import save_model as save_mlflow_model
 from mlflow.types import Schema, TensorSpec
 from packaging.version import Version
 from torch import nn
-from torch._dynamo.eval_frame import OptimizedModule
-from torch.distributed.fsdp import FullyShardedDataParallel
-from torch.distributed.tensor import DTensor
 
 from journeyman.errors import PublishError, described
+from journeyman.models.example_batch import Batch, Example, called, read_example, typed
+from journeyman.models.weights import unwrap
 
 with warnings.catch_warnings():
     # mlflow.pyfunc is imported by whatever first needs it, and warns of type hints of its own.
@@ -51,6 +48,13 @@ _GRAPH = "/models/model.json"
 
 _VERIFIED_BATCH_SIZES = (1, 2, 5)
 _EXAMPLE_ROWS = 2
+_OTHER_SIZES: tuple[Callable[[int], int], ...] = (
+    lambda size: size + 3,
+    lambda size: 2 * size,
+    lambda size: max(1, size - 1),
+    lambda _: 1,
+)
+"""Sizes of the free dimensions beside the batch that are tried, from the example's own."""
 # How far an exported program may be from its module: (relative, absolute).
 _TOLERANCES = {
     torch.float64: (1e-6, 1e-9),
@@ -59,8 +63,6 @@ _TOLERANCES = {
     torch.bfloat16: (5e-2, 1e-2),
 }
 
-Example = Any
-"""A tensor or array; a tuple or list of them; or a dict from forward's parameter names to them."""
 Outputs = dict[str, torch.Tensor]
 
 
@@ -88,83 +90,38 @@ def graph_bytes(program: Path) -> int:
         return sum(member.file_size for member in archive.infolist() if member.filename.endswith(_GRAPH))
 
 
-# -- the weights ---------------------------------------------------------------------------------------
-
-
-def unwrap(model: Any) -> nn.Module:
-    """The module inside DDP, DataParallel and `torch.compile`, however they are nested.
-
-    Raises PublishError where it is no module, or one whose parameters are spread over ranks.
-    """
-    while isinstance(model, (nn.parallel.DistributedDataParallel, nn.DataParallel, OptimizedModule)):
-        model = model._orig_mod if isinstance(model, OptimizedModule) else model.module
-    if not isinstance(model, nn.Module):
-        raise PublishError(
-            f"a model to publish is a torch.nn.Module, and this is a {type(model).__name__}",
-            "Pass the module itself, not its state dict, its trainer or its outputs.",
-        )
-    if isinstance(model, torch.jit.ScriptModule):
-        raise PublishError(
-            "a TorchScript module cannot be exported",
-            "Pass the nn.Module it was scripted or traced from.",
-        )
-    sharded = isinstance(model, FullyShardedDataParallel) or any(
-        isinstance(parameter, DTensor) for parameter in model.parameters()
-    )
-    if sharded:
-        raise PublishError(
-            "the model's parameters are sharded over the ranks",
-            "Gather the full state dict on every rank (torch.distributed.checkpoint.state_dict), load it "
-            "into an unsharded module on rank 0 and publish that.",
-        )
-    return model
-
-
-def save_weights(model: Any, path: Path) -> None:
-    """The model's state dict at `path`, on the CPU and under the names of the unwrapped module.
-
-    Safe to read with `torch.load(path, weights_only=True)`. Whole or not there: a process killed while it
-    writes leaves nothing under that name.
-    """
-    state = unwrap(model).state_dict()
-    for name, value in state.items():
-        if isinstance(value, torch.Tensor):
-            state[name] = value.detach().cpu()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        # Given a path, torch opens it in C++, which does not tell why it could not be written.
-        with partial.open("wb") as file:
-            torch.save(state, file)
-        os.replace(partial, path)
-    except BaseException:
-        # Half a file on a full disk is in the way of whatever is to be saved next.
-        partial.unlink(missing_ok=True)
-        raise
-
-
 # -- the package ---------------------------------------------------------------------------------------
 
 
-def save_package(model: Any, example: Example, path: Path) -> Package:
+def save_package(
+    model: Any, example: Example, path: Path, dynamic: Mapping[str, Collection[int]] | None = None
+) -> Package:
     """Export `model` into the new folder `path`, and prove that what lies there answers as the model does.
 
     `example` is one batch that the model takes, dimension 0 being the batch; two of its rows become the
-    package's input example. The model itself is left as it was: its mode, its device, its gradients.
+    package's input example. `dynamic` names other dimensions that may have any size, by input. The model
+    itself is left as it was: its mode, its device, its gradients.
 
     Raises PublishError for whatever keeps the model from being exported or from answering alike at batch
-    sizes 1, 2 and 5.
+    sizes 1, 2 and 5, and at other sizes of the free dimensions.
     """
     if path.exists():
         raise PublishError(f"{path} exists already", "Give the package a folder of its own.")
     module = _copy_on_cpu(unwrap(model))
-    inputs = _inputs(example, module)
-    arrays = tuple(inputs.values())
-    signature = ModelSignature(inputs=_input_schema(inputs), outputs=_output_schema(module, arrays))
-
+    example_batch = read_example(example, module, dynamic)
+    outputs = _plain_run(module, example_batch)
+    batches = _verified_batches(module, example_batch)
+    expected = [_outputs_at(module, example_batch, batch) for batch in batches]
+    signature = ModelSignature(
+        inputs=_input_schema(example_batch), outputs=_output_schema(outputs, batches, expected)
+    )
+    # torch.export takes a size of 1 for a constant, and equal sizes for one.
+    exported = next((batch for batch in batches[1:] if min(batch.free_sizes, default=2) > 1), batches[1])
     metadata = Model()
-    _export(module, metadata, signature, _rows(arrays, _EXAMPLE_ROWS), path)
-    return Package(path, metadata, signature, _verify(module, path, inputs))
+    _export(module, metadata, signature, exported.rows(_EXAMPLE_ROWS).values, path)
+    answers = [Answer(batch.values, each) for batch, each in zip(batches, expected, strict=True)]
+    _verify(path, batches, expected)
+    return Package(path, metadata, signature, tuple(answers))
 
 
 def load_exported(path: Path) -> torch.export.ExportedProgram:
@@ -228,87 +185,26 @@ def _plain_outputs(_module: nn.Module, _arguments: Any, result: Any) -> torch.Te
     return result if isinstance(result, torch.Tensor) else named_outputs(result)
 
 
-def _inputs(example: Example, module: nn.Module) -> dict[str | None, np.ndarray]:
-    """The example's arrays by name in the order of forward's parameters; a lone array has no name."""
-    if isinstance(example, Mapping):
-        named: dict[str | None, Any] = dict(example)
-        order = _positional_names(module, len(named))
-        if set(named) != set(order):
-            raise PublishError(
-                f"the example names {_listed(named)}, and forward's first parameters are {_listed(order)}",
-                "Name forward's own leading parameters; for others, wrap the model in a module whose "
-                "forward takes exactly the inputs to serve.",
-            )
-        named = {name: named[name] for name in order}
-    elif isinstance(example, (tuple, list)):
-        items = list(example)
-        names: Sequence[str | None] = _positional_names(module, len(items)) if len(items) > 1 else [None]
-        named = dict(zip(names, items, strict=False))
-    else:
-        named = {None: example}
-    if not named:
-        raise PublishError("the example is empty", "Pass one batch that the model takes.")
-    arrays = {name: _array(name, value) for name, value in named.items()}
-    sizes = {array.shape[0] for array in arrays.values()}
-    if len(sizes) > 1:
-        raise PublishError(
-            f"the example's inputs differ in dimension 0, the batch: {_described(arrays)}",
-            "Give every input the same number of rows; repeat an input that all rows share.",
-        )
-    return arrays
+def _input_schema(batch: Batch) -> Schema:
+    specs = []
+    for name, array in batch.arrays.items():
+        free = (0, *batch.free.get(name, ()))
+        shape = [-1 if dimension in free else size for dimension, size in enumerate(array.shape)]
+        specs.append(TensorSpec(array.dtype, shape, name))
+    return Schema(specs)
 
 
-def _array(name: str | None, value: Any) -> np.ndarray:
-    if isinstance(value, torch.Tensor):
-        if value.dtype == torch.bfloat16:
-            raise PublishError(
-                f"{_called(name)} is bfloat16, which neither NumPy nor a signature can hold",
-                "Take float32 and cast inside forward, or publish a copy of the model after .float().",
-            )
-        value = value.detach().cpu().numpy()
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
-        held = f"holds {value.dtype}" if isinstance(value, np.ndarray) else f"is a {type(value).__name__}"
-        raise PublishError(
-            f"{_called(name)} {held}",
-            "An example is made of torch tensors or NumPy arrays of numbers or booleans.",
-        )
-    if value.ndim == 0 or value.shape[0] == 0:
-        raise PublishError(
-            f"{_called(name)} has shape {list(value.shape)}: there is no batch in it",
-            "Dimension 0 is the batch: pass at least one row, `sample[None]` for a single one.",
-        )
-    # Not torch.from_numpy's concern alone: it refuses negative strides and warns of read-only arrays.
-    return np.array(value, order="C")
-
-
-def _positional_names(module: nn.Module, count: int) -> list[str]:
-    """The first `count` names of forward's positional parameters."""
-    parameters = inspect.signature(module.forward).parameters.values()
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(names) < count:
-        raise PublishError(
-            f"the example has {count} inputs, and forward takes {_listed(names)}",
-            "Pass a tuple in the order of forward's parameters, or a dict by their names; forward must name "
-            "each input, as `*args` cannot be exported.",
-        )
-    return names[:count]
-
-
-def _input_schema(inputs: Mapping[str | None, np.ndarray]) -> Schema:
-    return Schema([TensorSpec(array.dtype, (-1, *array.shape[1:]), name) for name, array in inputs.items()])
-
-
-def _output_schema(module: nn.Module, arrays: tuple[np.ndarray, ...]) -> Schema:
-    """The outputs' specs, once the module by itself is known to run, to repeat itself and to hold no NaN."""
+def _plain_run(module: nn.Module, batch: Batch) -> Any:
+    """What the module gives for its example, once it is known to run, to repeat itself and to hold no NaN."""
     try:
-        result = _run(module, arrays)
-        again = _run(module, arrays)
+        result = _run(module, batch.values)
+        again = _run(module, batch.values)
     except PublishError:
         raise
     except Exception as error:
         # forward is a person's code: anything can come out of it.
         raise PublishError(
-            f"the model does not run on its example ({_described_all(arrays)}) on the CPU: "
+            f"the model does not run on its example ({_described_all(batch.values)}) on the CPU: "
             f"{described(error)}",
             "Pass an example of the shape and dtype that training feeds the model, and register tensors "
             "that forward needs as buffers, so that they follow the model to another device.",
@@ -332,32 +228,73 @@ def _output_schema(module: nn.Module, arrays: tuple[np.ndarray, ...]) -> Schema:
                 f"output '{name}' changes from call to call on the same input, in eval mode",
                 "Make forward deterministic when `self.training` is false: no random numbers, no state kept.",
             )
-    one, small, large = (_outputs_at(module, arrays, size) for size in _VERIFIED_BATCH_SIZES)
+    return result
+
+
+def _verified_batches(module: nn.Module, example: Batch) -> list[Batch]:
+    """What is asked of the module and of its export: numbers of rows, then other sizes of what is free."""
+    batches = [example.rows(size) for size in _VERIFIED_BATCH_SIZES]
+    if not example.free:
+        return batches
+    refusal: Exception | None = None
+    resized = []
+    for size in _OTHER_SIZES:
+        batch = example.sized(size).rows(_EXAMPLE_ROWS)
+        if batch.free_sizes == example.free_sizes:
+            continue
+        try:
+            _run(module, batch.values)
+            resized.append(batch)
+        except Exception as error:  # noqa: BLE001
+            # forward is a person's code. A model may well have a longest text, or a smallest image.
+            refusal = refusal or error
+    if not resized:
+        assert refusal is not None, "another size was tried"
+        raise PublishError(
+            f"the model runs on its example ({_described_all(example.values)}), and at no other size of the "
+            f"dimensions that `dynamic` says are free: {described(refusal)}",
+            "Keep those sizes out of forward's numbers and of its layers, or leave them out of `dynamic`.",
+        ) from refusal
+    return batches + resized
+
+
+def _output_schema(result: Any, batches: Sequence[Batch], answers: Sequence[Outputs]) -> Schema:
+    """The outputs' specs; a size that changes with the batch, or with what is free, is -1."""
+    one, small, large = answers[: len(_VERIFIED_BATCH_SIZES)]
     specs = []
     for name, tensor in large.items():
         if one[name].ndim != tensor.ndim:
             raise PublishError(
-                f"output '{name}' loses a dimension for a single row: {_typed(one[name])} for 1 row, "
-                f"{_typed(tensor)} for {_VERIFIED_BATCH_SIZES[-1]}",
+                f"output '{name}' loses a dimension for a single row: {typed(one[name])} for 1 row, "
+                f"{typed(tensor)} for {_VERIFIED_BATCH_SIZES[-1]}",
                 "Give squeeze its dimension, as in squeeze(-1), so that it leaves the batch alone.",
             )
-        other = small[name].shape
-        shape = [-1 if size != other[dimension] else size for dimension, size in enumerate(tensor.shape)]
+        fewer = small[name].shape
+        free = {dimension for dimension, size in enumerate(tensor.shape) if size != fewer[dimension]}
+        for batch, answer in zip(batches, answers, strict=True):
+            if answer[name].ndim != tensor.ndim:
+                raise PublishError(
+                    f"output '{name}' is {typed(answer[name])} at {batch}, and {typed(tensor)} elsewhere",
+                    "forward changes how many dimensions it returns: give squeeze its dimension.",
+                )
+            if batch.resized:
+                pairs = enumerate(zip(answer[name].shape, fewer, strict=True))
+                free |= {dimension for dimension, (size, other) in pairs if size != other}
+        shape = [-1 if dimension in free else size for dimension, size in enumerate(tensor.shape)]
         specs.append(
             TensorSpec(_numpy_dtype(tensor.dtype), shape, None if isinstance(result, torch.Tensor) else name)
         )
     return Schema(specs)
 
 
-def _outputs_at(module: Callable[..., Any], arrays: tuple[np.ndarray, ...], size: int) -> Outputs:
-    batch = _rows(arrays, size)
+def _outputs_at(module: Callable[..., Any], example: Batch, batch: Batch) -> Outputs:
     try:
-        return named_outputs(_run(module, batch))
+        return named_outputs(_run(module, batch.values))
     except Exception as error:
         # forward is a person's code: anything can come out of it.
         raise PublishError(
-            f"the model runs on its example ({_described_all(arrays)}), and not on {size} of its rows "
-            f"({_described_all(batch)}): {described(error)}",
+            f"the model runs on its example ({_described_all(example.values)}), and not on {batch.row_count} "
+            f"of its rows ({_described_all(batch.values)}): {described(error)}",
             "Dimension 0 of every input is the batch, and any number of rows must do: pass `sample[None]` "
             "for a single sample, and keep the batch size out of forward's numbers.",
         ) from error
@@ -405,7 +342,7 @@ def _remedy(error: Exception) -> str:
     )
 
 
-def _verify(module: nn.Module, path: Path, inputs: Mapping[str | None, np.ndarray]) -> tuple[Answer, ...]:
+def _verify(path: Path, batches: Sequence[Batch], answers: Sequence[Outputs]) -> None:
     try:
         program = load_exported(path / EXPORTED)
     except Exception as error:
@@ -414,44 +351,41 @@ def _verify(module: nn.Module, path: Path, inputs: Mapping[str | None, np.ndarra
             f"the exported model cannot be read back: {described(error)}",
             "Keep objects of other classes than tensors and numbers out of forward and of the buffers.",
         ) from error
-    _check_batch_is_free(program, list(inputs))
+    _check_free(program, batches[0])
     exported = program.module()
-    arrays = tuple(inputs.values())
-    answers = []
-    for size in _VERIFIED_BATCH_SIZES:
-        expected = _outputs_at(module, arrays, size)
-        answers.append(Answer(_rows(arrays, size), expected))
+    for batch, expected in zip(batches, answers, strict=True):
         try:
-            actual = named_outputs(_run(exported, _rows(arrays, size)))
+            actual = named_outputs(_run(exported, batch.values))
         except Exception as error:
             # A guard of the export, an assertion, or an operator: they share no base.
             raise PublishError(
-                f"the exported model does not run at batch size {size}: {described(error)}",
-                "Something in forward holds only for some batch sizes; use -1 in view and reshape, and give "
+                f"the exported model does not run at {batch}: {described(error)}",
+                "Something in forward holds only for some sizes; use -1 in view and reshape, and give "
                 "squeeze its dimension.",
             ) from error
         for name, tensor in expected.items():
-            _check_alike(name, size, tensor, actual[name])
-    return tuple(answers)
+            _check_alike(name, batch, tensor, actual[name])
 
 
-def _check_batch_is_free(program: torch.export.ExportedProgram, names: Sequence[str | None]) -> None:
+def _check_free(program: torch.export.ExportedProgram, batch: Batch) -> None:
     shapes = {node.name: node.meta["val"].shape for node in program.graph.nodes if node.op == "placeholder"}
-    for name, placeholder in zip(names, program.graph_signature.user_inputs, strict=True):
-        size = shapes[placeholder][0]
-        if isinstance(size, int):
-            raise PublishError(
-                f"dimension 0, the batch, of {_called(name)} became fixed at {size} in the export",
-                "forward turns the batch size into a plain number: use -1 in view and reshape, expand "
-                "instead of repeating by x.shape[0], and no int(x.shape[0]).",
-            )
+    for name, placeholder in zip(batch.arrays, program.graph_signature.user_inputs, strict=True):
+        for dimension in (0, *batch.free.get(name, ())):
+            size = shapes[placeholder][dimension]
+            if isinstance(size, int):
+                which = "dimension 0, the batch," if dimension == 0 else f"dimension {dimension}"
+                raise PublishError(
+                    f"{which} of {called(name)} became fixed at {size} in the export",
+                    "forward turns that size into a plain number: use -1 in view and reshape, expand instead "
+                    f"of repeating by x.shape[{dimension}], and no int(x.shape[{dimension}]).",
+                )
 
 
-def _check_alike(name: str, size: int, expected: torch.Tensor, actual: torch.Tensor) -> None:
-    where = f"output '{name}' at batch size {size}"
+def _check_alike(name: str, batch: Batch, expected: torch.Tensor, actual: torch.Tensor) -> None:
+    where = f"output '{name}' at {batch}"
     if expected.shape != actual.shape or expected.dtype != actual.dtype:
         raise PublishError(
-            f"{where} is {_typed(actual)} from the exported model and {_typed(expected)} from the module",
+            f"{where} is {typed(actual)} from the exported model and {typed(expected)} from the module",
             "forward changes its shape with the batch size: give squeeze its dimension.",
         )
     apart = difference(expected, actual)
@@ -483,11 +417,6 @@ def _run(module: Callable[..., Any], arrays: tuple[np.ndarray, ...]) -> Any:
         return module(*(torch.from_numpy(array.copy()) for array in arrays))
 
 
-def _rows(arrays: tuple[np.ndarray, ...], size: int) -> tuple[np.ndarray, ...]:
-    """`size` rows of each array, beginning again where there are fewer."""
-    return tuple(array[np.arange(size) % array.shape[0]] for array in arrays)
-
-
 def _numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
     # Served as the nearest dtype that JSON's reader can name.
     served = torch.float32 if dtype == torch.bfloat16 else dtype
@@ -495,21 +424,5 @@ def _numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
     return found
 
 
-def _called(name: str | None) -> str:
-    return "the example" if name is None else f"the example's input '{name}'"
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(f"'{name}'" for name in names) or "none"
-
-
-def _typed(value: Any) -> str:
-    return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
-
-
-def _described(arrays: Mapping[str | None, np.ndarray]) -> str:
-    return ", ".join(_typed(a) if name is None else f"{name} {_typed(a)}" for name, a in arrays.items())
-
-
 def _described_all(arrays: Sequence[np.ndarray]) -> str:
-    return ", ".join(_typed(array) for array in arrays)
+    return ", ".join(typed(array) for array in arrays)

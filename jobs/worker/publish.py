@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from journeyman.errors import JourneymanError, PublishError, described
 from journeyman.jobs.environment import STORAGE
 from journeyman.jobs.publication import Publication
 from journeyman.jobs.spec import Publish, TrainSpec
+from journeyman.models.example_batch import Example
 from journeyman.models.onnx_form import add_onnx
-from journeyman.models.packages import EXPORTED, Example, graph_bytes, save_package, save_weights
+from journeyman.models.packages import EXPORTED, graph_bytes, save_package
 from journeyman.models.registry import log_package, register, registered_version
+from journeyman.models.weights import save_weights
 from journeyman.tracking.job_store import environment, store
 from journeyman.tracking.mlflow_rest import Mlflow, job_client
 from journeyman.tracking.records import (
@@ -40,11 +42,18 @@ _FLUSH_S = 30.0
 _LINEAGE = (NAME, CLUSTER, GIT_COMMIT, GIT_DIRTY, DATA_DIGESTS)
 
 
-def publish(model: Any, example: Example, alias: str | None = None) -> str | None:
+def publish(
+    model: Any,
+    example: Example,
+    alias: str | None = None,
+    dynamic: Mapping[str, Collection[int]] | None = None,
+) -> str | None:
     """Export the model, check that what was exported answers as the model does, and register it.
 
     Call it on all ranks or on one, at the end of training. `example` is an input of at least one row: an
     array or tensor, a tuple of them for several inputs, or a dict by the names of forward's parameters.
+    `dynamic` names dimensions that a request may have of any size beside 0, the batch, as in
+    `dynamic={"tokens": [0, 1]}` for sentences of any length; every other dimension is as in `example`.
     The version is registered under the spec's `publish.model`, or else under the job's name.
 
     Returns the version, or None on the ranks that had nothing to do and where it could not be registered:
@@ -53,7 +62,7 @@ def publish(model: Any, example: Example, alias: str | None = None) -> str | Non
     """
     run_id = os.environ.get(environment.RUN_ID)
     if run_id is None:
-        _check(model, example)
+        _check(model, example, dynamic)
         return None
     rest = job_client(os.environ)
     attempt = os.environ[environment.ATTEMPT]
@@ -77,7 +86,7 @@ def publish(model: Any, example: Example, alias: str | None = None) -> str | Non
         _store_weights(model, weights)
         stored = weights
         with tempfile.TemporaryDirectory() as scratch:
-            package = save_package(model, example, Path(scratch) / "model")
+            package = save_package(model, example, Path(scratch) / "model", dynamic)
             told = {GRAPH_BYTES: str(graph_bytes(package.path / EXPORTED))}
             if trouble := add_onnx(package):
                 _logger.warning("published without an ONNX form: %s", trouble)
@@ -173,10 +182,10 @@ def _store_weights(model: Any, location: str) -> None:
         ) from error
 
 
-def _check(model: Any, example: Example) -> None:
+def _check(model: Any, example: Example, dynamic: Mapping[str, Collection[int]] | None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            save_package(model, example, Path(scratch) / "model")
+            save_package(model, example, Path(scratch) / "model", dynamic)
         except JourneymanError as error:
             raise PublishError(f"the model could not be published: {error.message}", error.hint) from error
     _logger.warning("outside a job: the model exports and answers alike, and was not registered")

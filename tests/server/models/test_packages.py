@@ -18,16 +18,16 @@ from torch import nn
 
 from journeyman.errors import PublishError
 from journeyman.models import packages
+from journeyman.models.onnx_form import add_onnx
 from journeyman.models.packages import (
     EXPORTED,
     Package,
     load_exported,
     named_outputs,
     save_package,
-    save_weights,
-    unwrap,
 )
 from journeyman.models.registry import log_package, register, registered_version
+from journeyman.models.weights import save_weights, unwrap
 
 torch.set_num_threads(1)
 
@@ -454,3 +454,103 @@ def test_register_under_a_name_that_mlflow_refuses_is_a_publish_error(
     model_id = log_package(client, package, run_id, "digits")
     with pytest.raises(PublishError, match="could not be registered as 'a/b'"):
         register(client, model_id, "a/b", run_id, {}, None)
+
+
+# -- free dimensions -----------------------------------------------------------------------------------
+
+
+class Attention(nn.Module):  # type: ignore[misc]
+    """Sentences of any length, as far as `most` goes."""
+
+    def __init__(self, most: int | None = None) -> None:
+        super().__init__()
+        self.table = nn.Embedding(100, 16)
+        self.place = nn.Embedding(most, 16) if most else None
+        self.mix = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        hidden = self.table(ids)
+        if self.place is not None:
+            hidden = hidden + self.place(torch.arange(ids.shape[1], device=ids.device))
+        mixed, _ = self.mix(hidden, hidden, hidden, need_weights=False)
+        return self.head(mixed.mean(dim=1))
+
+
+class Masked(nn.Module):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(100, 4)
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        weighed = self.table(tokens) * mask[..., None]
+        return {"each": weighed, "all": weighed.sum(1)}
+
+
+def sizes_of(schema: Any) -> list[tuple[int, ...]]:
+    return [tuple(spec.shape) for spec in schema.inputs]
+
+
+def answers_alike(package: Package, module: nn.Module, *inputs: torch.Tensor) -> bool:
+    exported = load_exported(package.path / EXPORTED).module()
+    left, right = named_outputs(exported(*inputs)), named_outputs(module(*inputs))
+    return all(torch.allclose(left[name], right[name], atol=1e-5) for name in right)
+
+
+@pytest.mark.parametrize("name", ["ids", "input"])
+@pytest.mark.parametrize("length", [16, 2, 1])
+def test_a_free_dimension_takes_any_size(name: str, length: int, tmp_path: Path) -> None:
+    module = Attention().eval()
+    example = torch.randint(0, 100, (4, length))
+    package = save_package(module, example, tmp_path / "model", dynamic={name: [0, 1]})
+    assert sizes_of(package.signature.inputs) == [(-1, -1)]
+    assert sizes_of(package.signature.outputs) == [(-1, 3)]
+    for rows, size in ((1, 1), (2, 9), (5, 40)):
+        assert answers_alike(package, module, torch.randint(0, 100, (rows, size)))
+    assert add_onnx(package) == ""
+
+
+def test_the_free_dimensions_of_several_inputs_go_together(tmp_path: Path) -> None:
+    module = Masked().eval()
+    example = {"tokens": torch.randint(0, 100, (3, 6)), "mask": torch.ones(3, 6)}
+    package = save_package(
+        module, example, tmp_path / "model", dynamic={"tokens": {1: "length"}, "mask": [-1]}
+    )
+    assert sizes_of(package.signature.inputs) == [(-1, -1), (-1, -1)]
+    assert sizes_of(package.signature.outputs) == [(-1, -1, 4), (-1, 4)]
+    assert answers_alike(package, module, torch.randint(0, 100, (2, 11)), torch.ones(2, 11))
+
+
+def test_a_model_of_a_longest_text_is_published_with_shorter_ones(tmp_path: Path) -> None:
+    module = Attention(most=8).eval()
+    package = save_package(module, torch.randint(0, 100, (4, 8)), tmp_path / "model", dynamic={"ids": [1]})
+    assert sizes_of(package.signature.inputs) == [(-1, -1)]
+    assert answers_alike(package, module, torch.randint(0, 100, (2, 5)))
+
+
+class Rounded(nn.Module):  # type: ignore[misc]
+    """Answers for every length, and its export only for that of the example."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return ids.float().sum(1, keepdim=True) / int(ids.shape[1])
+
+
+@pytest.mark.parametrize(
+    ("module", "dynamic", "says"),
+    [
+        (Rounded(), {"ids": [1]}, "dimension 1 of the example became fixed at 6 in the export"),
+        (nn.Linear(6, 2), {"input": [1]}, "at no other size of the dimensions that `dynamic` says are free"),
+        (Attention(), {"words": [1]}, "dynamic names 'words', and the model's inputs are 'ids', 'input'"),
+        (Attention(), {"ids": [2]}, "dynamic['ids'] is [2], and that input has dimensions 0 to 1"),
+        (Attention(), {"ids": 1}, "dynamic['ids'] is 1"),
+        (Attention(), {"ids": "1"}, "dynamic['ids'] is '1'"),
+        (Attention(), {"ids": [True]}, "dynamic['ids'] is [True]"),
+    ],
+)
+def test_a_dimension_that_is_not_free_is_told(
+    module: nn.Module, dynamic: Any, says: str, tmp_path: Path
+) -> None:
+    example = torch.ones(2, 6) if isinstance(module, nn.Linear) else torch.ones(2, 6, dtype=torch.long)
+    with pytest.raises(PublishError) as caught:
+        save_package(module, example, tmp_path / "model", dynamic=dynamic)
+    assert says in str(caught.value)
