@@ -33,7 +33,8 @@ class Version:
 def look_at(folder: Path) -> Version:
     """Raises MlflowException where the files are no MLflow model."""
     metadata = Model.load(str(folder))
-    signature = read_signature(metadata.signature)
+    from_type_hints = bool(metadata.to_dict().get("is_signature_from_type_hint"))
+    signature = read_signature(metadata.signature, from_type_hints)
     if (folder / EXPORTED).is_file() and mlflow.pytorch.FLAVOR_NAME in metadata.flavors:
         # A program takes the tensors it was exported with, and nothing beside them.
         signature = replace(signature, params=None)

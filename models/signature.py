@@ -40,6 +40,8 @@ class Signature:
     bare_output: bool = False
     columns: Schema | None = None
     params: ParamSchema | None = None
+    nulls: bool = True
+    """Whether a column of numbers, text or dates may lack a value; not where it has Python's types."""
 
 
 def as_declared(outputs: dict[str, np.ndarray], signature: Signature) -> dict[str, np.ndarray]:
@@ -50,8 +52,11 @@ def as_declared(outputs: dict[str, np.ndarray], signature: Signature) -> dict[st
     return dict(zip(declared, outputs.values(), strict=True))
 
 
-def read_signature(declared: ModelSignature | None) -> Signature:
-    """The signature of an MLflow model; one that declares none takes anything."""
+def read_signature(declared: ModelSignature | None, from_type_hints: bool = False) -> Signature:
+    """The signature of an MLflow model; one that declares none takes anything.
+
+    `from_type_hints`: it was read from the types of `predict`, against which MLflow checks each value.
+    """
     if declared is None:
         return Signature()
     inputs, outputs = _fields(declared.inputs, INPUT), _fields(declared.outputs, OUTPUT)
@@ -62,6 +67,7 @@ def read_signature(declared: ModelSignature | None) -> Signature:
         bare_output=bool(outputs) and not declared.outputs.has_input_names(),
         columns=None if inputs else declared.inputs,
         params=declared.params,
+        nulls=not from_type_hints,
     )
 
 

@@ -23,11 +23,13 @@ _DATE = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9:.,]+ ?(Z|z|[+-][0-9]{
 _DATE_FORM = "a date in ISO 8601 such as 2026-05-01T10:00:00Z"
 
 
-def column_of(values: pd.Series[Any], kind: DataType, where: str) -> pd.Series[Any]:
+def column_of(values: pd.Series[Any], kind: DataType, where: str, nulls: bool = True) -> pd.Series[Any]:
     """`values` in the type `kind`, with the index they have. Raises RequestError.
 
-    A number, a text and a date may be missing; a whole number, a boolean and bytes may not.
+    With `nulls` a number, a text and a date may be missing; a whole number, a boolean and bytes may never.
     """
+    if not nulls:
+        _refuse_missing(values, kind, where)
     if kind in (DataType.float, DataType.double):
         return _floats(values, kind, where)
     if kind in _WHOLE:

@@ -18,6 +18,7 @@ from mlflow.types import DataType, Schema
 
 from journeyman.models.arrays import Inputs
 from journeyman.models.signature import OUTPUT, Field, Signature
+from journeyman.serve.protocols.answers import json_of
 from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError, quoted, refuse
 from journeyman.serve.protocols.invocation import check_names
 from journeyman.serve.protocols.tables import table_of
@@ -102,7 +103,7 @@ def read_inputs(tensors: Mapping[str, Tensor], signature: Signature) -> Inputs:
             check_batch(arrays, signature)
         return arrays
     if signature.columns is not None:
-        return _table(tensors, signature.columns)
+        return _table(tensors, signature.columns, signature.nulls)
     arrays = {
         name: _array(tensor, Field(name, DTYPES[tensor.datatype], tensor.shape))
         for name, tensor in tensors.items()
@@ -110,7 +111,7 @@ def read_inputs(tensors: Mapping[str, Tensor], signature: Signature) -> Inputs:
     return arrays if len(arrays) > 1 else next(iter(arrays.values()))
 
 
-def _table(tensors: Mapping[str, Tensor], schema: Schema) -> Inputs:
+def _table(tensors: Mapping[str, Tensor], schema: Schema, nulls: bool) -> Inputs:
     """Tensors of one column each."""
     kinds = {_column_name(spec.name, index): spec.type for index, spec in enumerate(schema.inputs)}
     columns: dict[str, list[Any]] = {}
@@ -126,7 +127,7 @@ def _table(tensors: Mapping[str, Tensor], schema: Schema) -> Inputs:
     if not schema.has_input_names():
         check_names(columns, list(kinds), "inputs")
         table = table[list(kinds)]
-    return table_of(table, schema, "inputs")
+    return table_of(table, schema, "inputs", nulls)
 
 
 def _array(tensor: Tensor, field: Field) -> np.ndarray:
@@ -193,19 +194,32 @@ def named_arrays(outputs: Any) -> dict[str, np.ndarray]:
 
 
 def _tensor(value: Any) -> np.ndarray:
+    """A tensor of numbers, or one of text; what is neither, such as an object, is the text of its JSON."""
     try:
         array = np.asarray(value)
-    except ValueError:
-        array = np.asarray(None)
+    except ValueError:  # lists of several lengths
+        array = _elements(value)
     if array.dtype.kind == "M":
-        array = array.astype(str)
-    if array.dtype.kind in "USO" and not all(isinstance(e, (str, bytes)) for e in array.ravel().tolist()):
+        return array.astype(str).astype(object)
+    if array.dtype.kind in "biuf":
+        return array
+    if array.dtype.kind in "US" and not isinstance(value, np.ndarray):
+        # Of numbers beside text NumPy has made text of its own.
+        array = np.asarray(value, dtype=object)
+    try:
+        texts = [e if isinstance(e, (str, bytes)) else json_of(e).decode() for e in array.ravel().tolist()]
+    except TypeError:
         raise RequestError(
             f"The model's answer, a {type(value).__name__}, is not a tensor.",
             status=500,
             error_code=INTERNAL_ERROR,
-        )
-    return array
+        ) from None
+    return _elements(texts).reshape(array.shape)
+
+
+def _elements(value: Any) -> np.ndarray:
+    """One element for each of a list, whatever it is."""
+    return np.fromiter(value, dtype=object, count=len(value))
 
 
 def text_of(element: str | bytes) -> str:

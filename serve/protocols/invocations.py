@@ -7,7 +7,6 @@ where.
 
 from __future__ import annotations
 
-import base64
 import difflib
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -16,11 +15,12 @@ import numpy as np
 import orjson
 import pandas as pd
 from mlflow.models.utils import _enforce_schema
-from mlflow.types import DataType, Schema
+from mlflow.types import DataType
 from mlflow.utils.proto_json_utils import dataframe_from_parsed_json, parse_tf_serving_input
 
 from journeyman.models.arrays import Inputs, Invocation
 from journeyman.models.signature import OUTPUT, Signature
+from journeyman.serve.protocols.answers import json_of
 from journeyman.serve.protocols.csv_text import read_csv
 from journeyman.serve.protocols.errors import (
     INTERNAL_ERROR,
@@ -52,7 +52,7 @@ def parse(body: bytes, content_type: str | None, signature: Signature) -> Invoca
     params = check_params(document.get(_PARAMS), signature.params)
     data = document[form]
     if not signature.inputs:
-        return Invocation(_columns(form, data, signature.columns), params)
+        return Invocation(_columns(form, data, signature), params)
     named, keys = _named(form, data, signature)
     # np.asarray turns numbers beside one long string into that many long strings: 1 MB becomes 100 GB.
     # Without more quotes than the keys need, and without true and false, there are numbers alone, and nothing
@@ -193,14 +193,15 @@ def _only(names: list[str], where: str) -> str:
     return names[0]
 
 
-def _columns(form: str, data: Any, schema: Schema | None) -> Inputs:
+def _columns(form: str, data: Any, signature: Signature) -> Inputs:
     """The data for a model of columns, or for one that declares nothing, which takes what MLflow reads."""
+    schema = signature.columns
     orient = form.removeprefix("dataframe_")
     if orient == "split":
         refuse_doubled(_split(data)[0], form)
     try:
         if schema is not None and all(isinstance(kind, DataType) for kind in schema.input_types()):
-            return table_of(_frame(orient, data), schema, form)
+            return table_of(_frame(orient, data), schema, form, signature.nulls)
         # Columns of lists and objects, and models without a signature: MLflow's own reading.
         if orient != form:
             read = dataframe_from_parsed_json(data, orient, schema)
@@ -246,7 +247,7 @@ def _csv(body: bytes, signature: Signature) -> Invocation:
     params = check_params(None, signature.params)
     if signature.inputs:
         return Invocation(_matrix(table, signature), params)
-    return Invocation(table if schema is None else table_of(table, schema, "csv"), params)
+    return Invocation(table if schema is None else table_of(table, schema, "csv", signature.nulls), params)
 
 
 def _matrix(table: pd.DataFrame, signature: Signature) -> Inputs:
@@ -284,11 +285,7 @@ def render(outputs: Any, signature: Signature) -> bytes:
     else:
         predictions = outputs
     try:
-        return orjson.dumps(
-            {"predictions": predictions},
-            default=_plain,
-            option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS,
-        )
+        return json_of({"predictions": predictions})
     except TypeError:
         raise RequestError(
             f"The model's answer, a {type(outputs).__name__}, cannot be written as JSON.",
@@ -307,19 +304,3 @@ def _serializable(array: np.ndarray) -> Any:
     if array.ndim and array.dtype.kind in "biuf" and array.dtype.isnative:
         return np.ascontiguousarray(array)
     return array.tolist()
-
-
-def _plain(value: Any) -> Any:
-    if value is pd.NA or value is pd.NaT:
-        return None
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (bytes, bytearray)):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, (pd.DataFrame, pd.Series)):
-        return value.to_dict() if isinstance(value, pd.Series) else value.to_dict(orient="records")
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    raise TypeError

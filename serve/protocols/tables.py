@@ -14,14 +14,17 @@ from journeyman.serve.protocols.columns import column_of
 from journeyman.serve.protocols.errors import quoted, refuse
 
 
-def table_of(table: pd.DataFrame, schema: Schema, where: str) -> pd.DataFrame:
-    """The columns that the model takes, in the types it declares. Raises RequestError."""
+def table_of(table: pd.DataFrame, schema: Schema, where: str, nulls: bool = True) -> pd.DataFrame:
+    """The columns that the model takes, in the types it declares. Raises RequestError.
+
+    `nulls`: whether a number, a text or a date may be missing.
+    """
     if not len(table):
         refuse(f"{where} is empty: there is nothing to predict.")
     names = _present(table, schema, where)
     # What the model does not know is left out, as MLflow does: rows often carry more than one model needs.
     columns = {
-        name: column_of(table[name], kind, f"{where}: column {quoted(str(name))}")
+        name: column_of(table[name], kind, f"{where}: column {quoted(str(name))}", nulls)
         for name, kind in zip(names, _types(schema, names), strict=True)
     }
     try:

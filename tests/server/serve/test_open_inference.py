@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from tritonclient.utils import np_to_triton_dtype
 
 from journeyman.models.signature import Field, Signature, read_signature
+from journeyman.serve.protocols import invocations
 from journeyman.serve.protocols.errors import RequestError
 from journeyman.serve.protocols.open_inference import (
     Route,
@@ -286,12 +289,7 @@ def test_any_body_is_a_request_or_a_refusal(body: bytes, json_size: str | None) 
         assert set(json.loads(render_error(error))) == {"error"}
 
 
-def test_answer_that_is_no_tensor_is_our_fault() -> None:
-    asked = parse_infer(json.dumps(one()).encode(), None, Signature())
-    for outputs in ([{"label": "cat"}], [[1], [2, 3]], None):
-        with pytest.raises(RequestError) as error:
-            render_infer(outputs, asked, "digits", "3")
-        assert error.value.status == 500
+def test_an_output_that_the_answer_does_not_have_is_the_callers_fault() -> None:
     with pytest.raises(RequestError) as unknown:
         named = parse_infer(json.dumps(one() | {"outputs": [{"name": "z"}]}).encode(), None, Signature())
         render_infer({"y": np.array([1])}, named, "digits", "3")
@@ -380,3 +378,74 @@ def test_a_misspelt_parameter_is_told() -> None:
     body = json.dumps({"parameters": {"treshold": 0.05}, "inputs": [column]}).encode()
     with pytest.raises(RequestError, match="no param 'treshold'. Did you mean 'threshold'"):
         parse_infer(body, None, THRESHOLD)
+
+
+# -- answers of any form -------------------------------------------------------------------------------
+
+
+class Tag(pydantic.BaseModel):
+    text: str
+    loud: bool
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        (["a", "ä"], {"output": ("BYTES", [2], ["a", "ä"])}),
+        ([{"text": "a", "n": 1}], {"output": ("BYTES", [1], ['{"text":"a","n":1}'])}),
+        ([Tag(text="a", loud=True)], {"output": ("BYTES", [1], ['{"text":"a","loud":true}'])}),
+        ([[1, 2], [3]], {"output": ("BYTES", [2], ["[1,2]", "[3]"])}),
+        (["a", 1, True, None], {"output": ("BYTES", [4], ["a", "1", "true", "null"])}),
+        ([["a", "b"], ["c", "d"]], {"output": ("BYTES", [2, 2], ["a", "b", "c", "d"])}),
+        (
+            {"label": ["a"], "scores": [[0.5, 0.5]]},
+            {"label": ("BYTES", [1], ["a"]), "scores": ("FP64", [1, 2], [0.5, 0.5])},
+        ),
+        ({"found": [{"at": 3}, {}]}, {"found": ("BYTES", [2], ['{"at":3}', "{}"])}),
+        (
+            pd.DataFrame({"who": ["a", None], "when": pd.to_datetime(["2026-05-01"] * 2)}),
+            {
+                "who": ("BYTES", [2], ["a", "null"]),
+                "when": ("BYTES", [2], ["2026-05-01T00:00:00.000000"] * 2),
+            },
+        ),
+        (np.array(["a", "b"], dtype=object), {"output": ("BYTES", [2], ["a", "b"])}),
+    ],
+)
+def test_answers_that_are_no_tensors_are_the_text_of_their_json(
+    outputs: Any, expected: dict[str, tuple[str, list[int], list[Any]]]
+) -> None:
+    asked = parse_infer(body_of_rows(), None, ROWS)
+    parts, _ = render_infer(outputs, replace(asked, outputs=None), "m", "1")
+    found = json.loads(b"".join(parts))["outputs"]
+    seen = {each["name"]: (each["datatype"], each["shape"], each["data"]) for each in found}
+    when = seen.get("when")
+    if when is not None:
+        seen["when"] = (when[0], when[1], [text[:26] for text in when[2]])
+    assert seen == expected
+
+
+def body_of_rows() -> bytes:
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}
+    return json.dumps({"inputs": [tensor]}).encode()
+
+
+@pytest.mark.parametrize("outputs", [object(), [object()], np.array([1j])])
+def test_an_answer_that_json_cannot_hold_is_the_models_failure(outputs: Any) -> None:
+    asked = parse_infer(body_of_rows(), None, ROWS)
+    with pytest.raises(RequestError, match="is not a tensor") as caught:
+        render_infer(outputs, asked, "m", "1")
+    assert caught.value.status == 500
+
+
+# -- types that predict declares -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [DataType.string, DataType.double, DataType.datetime])
+def test_a_null_is_the_callers_mistake_where_types_are_declared(kind: DataType) -> None:
+    declared = ModelSignature(inputs=Schema([ColSpec(kind)]))
+    body = json.dumps({"inputs": [None]}).encode()
+    with pytest.raises(RequestError, match="holds null in row 1") as caught:
+        invocations.parse(body, None, read_signature(declared, from_type_hints=True))
+    assert caught.value.status == 400
+    assert invocations.parse(body, None, read_signature(declared)).inputs.isna().all().all()
