@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -18,6 +19,9 @@ GENERATION = "JOURNEYMAN_GENERATION"
 
 READY = "ready"
 FAILED = "failed"
+"""The version cannot serve, wherever it is loaded."""
+PASSING = "passing"
+"""It could not be tried, for a cause that is not in the version, as a server that was away."""
 NEW_REPLICAS = "new_replicas"
 
 
@@ -51,11 +55,22 @@ class Rollout:
     refused: str | None = None
     """The version that was tried last and cannot serve."""
     refused_because: str = ""
+    retry_at_s: float | None = None
+    """Epoch seconds: when the candidate is tried again, which could not be tried. Until then no replica is
+    told of it."""
+    tries: int = 0
+    """How often it could not be tried."""
+    put_off_because: str = ""
+
+    @property
+    def put_off(self) -> bool:
+        """Whether the candidate waits to be tried again."""
+        return self.retry_at_s is not None
 
     @property
     def surge(self) -> bool:
         """Whether the candidate is tried by new replicas instead of in place."""
-        return bool(self.surge_because)
+        return bool(self.surge_because) and not self.put_off
 
     @property
     def target(self) -> str:
@@ -65,15 +80,24 @@ class Rollout:
     @property
     def beside(self) -> str | None:
         """The version that replicas load beside the one that serves."""
-        return None if self.surge else self.candidate
+        return None if self.surge or self.put_off else self.candidate
 
     @property
     def target_generation(self) -> int:
         return self.trial if self.surge else self.generation
 
 
+_ADDED = {"retry_at_s": None, "tries": 0, "put_off_because": ""}
+"""Left out where they say nothing: versions that do not know them read the record then."""
+
+
 def write_rollout(rollout: Rollout) -> str:
-    return fitted(asdict(rollout), "refused_because", "surge_because")
+    fields = asdict(rollout)
+    told = {key: value for key, value in fields.items() if key not in _ADDED or value != _ADDED[key]}
+    return fitted(told, *(_TEXTS & told.keys()))
+
+
+_TEXTS = {"refused_because", "surge_because", "put_off_because"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +111,7 @@ class Report:
     trial: int
     candidate: str | None
     candidate_state: str | None
-    """ready, failed or new_replicas."""
+    """ready, failed, passing or new_replicas."""
     reason: str
     hardware: str = ""
     """The key of what it computes on."""
@@ -162,6 +186,11 @@ def read_service(run: Run) -> ServiceRecord:
         reports=_reports(run),
         undeploy=UNDEPLOY_MS in run.tags,
     )
+
+
+def observed_text(spec: str, version: str | None) -> str:
+    """Of an order as it is stored, and the version that it named then; the same text is the same order."""
+    return f"{hashlib.sha256(spec.encode()).hexdigest()[:16]} {version or ''}"
 
 
 def _reports(run: Run) -> dict[str, Report]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from journeyman.cluster.archive import Archive
@@ -53,8 +53,8 @@ class Service:
     record: ServiceRecord
     application: Application | None
     decision: Decision
-    placed: bool
-    """Whether nobody else has its name or its route."""
+    config: Mapping[str, Any] | None
+    """What Serve is to have of it; None where that is nothing, or somebody else has its name or its route."""
 
 
 class ServiceController:
@@ -153,7 +153,13 @@ class ServiceController:
         snapshot = self._observer.snapshot(record, applications, aliases, now)
         application = own_application(record.name, applications)
         placed = not why_not_placed(record.name, applications)
-        return Service(record, application, decide(snapshot, now), placed)
+        decision = decide(snapshot, now)
+        config = self._config(record, decision.rollout) if placed and decision.rollout else None
+        stored = application.config if application else None
+        if decision.phase is Phase.HEALTHY and config is not None and config != stored:
+            # What answers is what was ordered before.
+            decision = replace(decision, phase=Phase.DEPLOYING, reason="Serve is told its new config")
+        return Service(record, application, decision, config)
 
     def _record(
         self, services: Sequence[Service], orders: Orders, now: float
@@ -199,9 +205,9 @@ class ServiceController:
         desired, unlike = {}, set()
         for service in services:
             rollout, name = service.decision.rollout, service.record.name
-            if rollout is None or not service.placed:
+            if rollout is None or service.config is None:
                 continue
-            desired[name] = self._config(service.record, rollout)
+            desired[name] = service.config
             calm = _status(service.application) == "RUNNING" and rollout.candidate is None
             if calm and not service.decision.answers:
                 unlike.add(name)

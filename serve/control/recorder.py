@@ -16,7 +16,7 @@ from journeyman.errors import NotFoundError, RefusedError
 from journeyman.serve.control.probe import Probe
 from journeyman.serve.control.swap import Decision
 from journeyman.serve.phases import RUN_STATUS, Phase
-from journeyman.serve.records import Rollout, ServiceRecord, write_rollout
+from journeyman.serve.records import Rollout, ServiceRecord, observed_text, write_rollout
 from journeyman.serve.spec import ServiceSpec
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import (
@@ -25,11 +25,13 @@ from journeyman.tracking.records import (
     MODEL,
     MODEL_RUN,
     NOTE,
+    OBSERVED,
     PHASE,
     REASON,
     REPLICA,
     ROLLOUT,
     SERVING,
+    SPEC,
     URL,
     Run,
     storable,
@@ -58,6 +60,8 @@ class Recorder:
         """Before it is acted on: whoever is killed in between leaves what is to be done."""
         run, rollout = record.run, decision.rollout
         tags = {PHASE: str(decision.phase), REASON: decision.reason}
+        if not record.undeploy:
+            tags[OBSERVED] = observed_text(run.tags[SPEC], decision.ordered)
         if rollout is not None:
             url = f"{self._settings.serve_url}/{record.name}"
             tags |= {URL: url, CANDIDATE: rollout.candidate or ""}

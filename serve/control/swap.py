@@ -15,12 +15,17 @@ from dataclasses import dataclass, replace
 
 from journeyman.models.in_place import why_graph_needs_replicas
 from journeyman.serve.phases import Phase
-from journeyman.serve.records import FAILED, NEW_REPLICAS, READY, Report, Rollout
+from journeyman.serve.records import FAILED, NEW_REPLICAS, PASSING, READY, Report, Rollout
 
 _RAISED = re.compile(r"(?:[a-z_]\w*\.)*(?=[A-Z]\w*(?:Error|Exception)\b)")
 """The line of a traceback that names the error; matched is the module, which tells nobody anything."""
 LOAD_LIMIT_S = 600.0
 """A candidate is given up when replicas have loaded it for so long and no further one got ready."""
+RETRY_S = 60.0
+"""After so long a candidate that could not be tried is tried again, then after twice as long each time."""
+_LONGEST_RETRY_S = 3600.0
+PASSING_TRIES = 3
+"""New replicas that Serve gave up so often, and never said why, are taken for the version's fault."""
 _RUNNING = "RUNNING"
 _FAILED_STATUSES = ("DEPLOY_FAILED", "UNHEALTHY")
 
@@ -73,6 +78,8 @@ class Decision:
     reason: str
     answers: bool = False
     """Whether the replicas were seen to answer with the version that serves."""
+    ordered: str | None = None
+    """The version that was ordered, as far as that could be told."""
 
 
 def decide(snapshot: Snapshot, now: float) -> Decision:
@@ -122,8 +129,14 @@ def _follow(snapshot: Snapshot, now: float) -> Rollout:
             refused=None,
             refused_because="",
         )
+    if rollout.retry_at_s is not None:
+        if now < rollout.retry_at_s:
+            return rollout
+        return replace(
+            rollout, candidate_since_s=now, trial=rollout.trial + 1, retry_at_s=None, put_off_because=""
+        )
     rollout = _watched(rollout, snapshot, now)
-    tried = _surge(rollout, snapshot) if rollout.surge else _in_place(rollout, snapshot)
+    tried = _surge(rollout, snapshot, now) if rollout.surge else _in_place(rollout, snapshot, now)
     since_s = tried.loading_since_s
     if tried.candidate is not None and since_s is not None and now - since_s > LOAD_LIMIT_S:
         return _refused(rollout, f"replicas load it, and none is ready after {LOAD_LIMIT_S:.0f} s")
@@ -148,18 +161,46 @@ def _watched(now: Rollout, snapshot: Snapshot, now_s: float) -> Rollout:
 
 def _ended(now: Rollout) -> Rollout:
     """Without a candidate."""
-    return replace(now, candidate=None, surge_because="", ready=0, loading_since_s=None)
+    return replace(
+        now,
+        candidate=None,
+        surge_because="",
+        ready=0,
+        loading_since_s=None,
+        retry_at_s=None,
+        tries=0,
+        put_off_because="",
+    )
+
+
+def _put_off(now: Rollout, reason: str, now_s: float) -> Rollout:
+    """The candidate waits, and replicas are told of none."""
+    return replace(
+        now,
+        ready=0,
+        loading_since_s=None,
+        retry_at_s=now_s + _retry_s(now.tries),
+        tries=now.tries + 1,
+        put_off_because=reason,
+    )
+
+
+def _retry_s(tries: int) -> float:
+    # The exponent is held down: after a year of tries the power would be too large.
+    return min(RETRY_S * 2.0 ** min(tries, 10), _LONGEST_RETRY_S)
 
 
 def _afresh(now: Rollout, model: str, version: str) -> Rollout:
     return Rollout(model=model, serving=version, generation=now.trial + 1, trial=now.trial + 1)
 
 
-def _in_place(now: Rollout, snapshot: Snapshot) -> Rollout:
+def _in_place(now: Rollout, snapshot: Snapshot, now_s: float) -> Rollout:
     answers = [_answer(report, now) for report in snapshot.reports]
     told = {answer: report.reason for report, answer in zip(snapshot.reports, answers, strict=True) if report}
     if FAILED in told:
         return _refused(now, told[FAILED])
+    if PASSING in told:
+        return _put_off(now, told[PASSING], now_s)
     if NEW_REPLICAS in told:
         return replace(now, surge_because=told[NEW_REPLICAS], ready=0, loading_since_s=None)
     if answers and all(answer == READY for answer in answers):
@@ -167,13 +208,16 @@ def _in_place(now: Rollout, snapshot: Snapshot) -> Rollout:
     return now
 
 
-def _surge(now: Rollout, snapshot: Snapshot) -> Rollout:
+def _surge(now: Rollout, snapshot: Snapshot, now_s: float) -> Rollout:
     for report in snapshot.told:
         # Serve would have three replicas try it first.
         if _answer(report, now) == FAILED:
             return _refused(now, report.reason)
     if snapshot.status in _FAILED_STATUSES and snapshot.trial == now.trial and not snapshot.refused:
-        return _refused(now, _shortened(snapshot.message))
+        # No replica said that it is the version.
+        reason = _shortened(snapshot.message)
+        last = now.tries + 1 >= PASSING_TRIES
+        return _refused(now, reason) if last else _put_off(now, reason, now_s)
     if snapshot.status == _RUNNING and _serves(now.target, now.trial, snapshot):
         return replace(_ended(now), serving=now.target, generation=now.trial)
     return now
@@ -205,6 +249,11 @@ def _described(rollout: Rollout, snapshot: Snapshot) -> Decision:
         held = f"keeps version {rollout.serving}: version {rollout.refused}: {rollout.refused_because}"
         # Serve goes on telling of the replicas that failed until it has the others again.
         reason = held if reason in ("", rollout.refused_because) else f"{reason}; {held}"
+    elif rollout.put_off:
+        after = f"after {_retry_s(rollout.tries - 1):g} s"
+        waits = f"version {rollout.candidate} could not be tried, and is {after}: {rollout.put_off_because}"
+        phase = Phase.SWAPPING if phase is Phase.HEALTHY else phase
+        reason = waits if reason in ("", rollout.put_off_because) else f"{reason}; {waits}"
     troubles = {report.engine_trouble for report in snapshot.reports if report and report.engine_trouble}
     if troubles and not reason:
         reason = "; ".join(sorted(troubles))
@@ -213,7 +262,7 @@ def _described(rollout: Rollout, snapshot: Snapshot) -> Decision:
         phase = Phase.DEPLOYING if snapshot.reports else Phase.UNHEALTHY
         reason = f"its config is not in force: {_shortened(snapshot.refused)}"
     answers = _serves(rollout.serving, rollout.generation, snapshot)
-    return Decision(rollout=rollout, phase=phase, reason=reason, answers=answers)
+    return Decision(rollout=rollout, phase=phase, reason=reason, answers=answers, ordered=snapshot.version)
 
 
 def is_awaited(decision: Decision, status: str | None) -> bool:
@@ -224,13 +273,13 @@ def is_awaited(decision: Decision, status: str | None) -> bool:
     if rollout is None or not rollout.proven:
         return True
     if rollout.candidate is not None:
-        return not rollout.surge
+        return not rollout.surge and not rollout.put_off
     # Serve has its replicas, and only they or the ingress are behind.
     return decision.phase in (Phase.DEPLOYING, Phase.SWAPPING) and status == _RUNNING
 
 
 def _phase(rollout: Rollout, snapshot: Snapshot) -> tuple[Phase, str]:
-    if rollout.candidate is not None:
+    if rollout.candidate is not None and not rollout.put_off:
         ready = sum(_answer(report, rollout) == READY for report in snapshot.reports)
         if rollout.surge:
             how = f"version {rollout.candidate} {rollout.surge_because} and gets new replicas"

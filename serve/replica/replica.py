@@ -29,10 +29,17 @@ from journeyman.errors import JourneymanError, UnreachableError, described
 from journeyman.models.engines.engine import Engine
 from journeyman.models.engines.machine_code import compile_version
 from journeyman.models.model import check_memory, why_new_replicas
-from journeyman.serve.records import FAILED, GENERATION, NEW_REPLICAS, READY, Report, write_report
+from journeyman.serve.records import (
+    FAILED,
+    GENERATION,
+    NEW_REPLICAS,
+    READY,
+    Report,
+    write_report,
+)
 from journeyman.serve.replica.deployment import Arguments
 from journeyman.serve.replica.endpoint import Endpoint, Loaded
-from journeyman.serve.replica.loader import Loader, check_signature
+from journeyman.serve.replica.loader import Loader, check_signature, why_not_ready
 from journeyman.serve.replica.rpc_endpoint import RpcEndpoint
 from journeyman.serve.spec import Limits
 from journeyman.tracking.mlflow_rest import Mlflow
@@ -229,11 +236,11 @@ class Replica:
                 check_memory(files.folder, psutil.virtual_memory().available)
             found = self._loader.load(version, engine)
         except JourneymanError as error:
-            return FAILED, str(error).replace("\n", " "), None
+            return *why_not_ready(error), None
         except Exception as error:  # noqa: BLE001
             # Loaders of all flavors run here, and this thread must go on.
             _log.exception("version %s cannot be loaded", version)
-            return FAILED, f"{type(error).__name__}: {error}"[:300], None
+            return *why_not_ready(error), None
         return READY, "", found
 
     def _load_first_or_tell(self, target: Target) -> Loaded:

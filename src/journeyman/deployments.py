@@ -21,7 +21,6 @@ from journeyman.errors import JourneymanError
 
 _FLAVOR = "python_function"
 """Every version is served through it, or as it would be."""
-_SETTLE_S = 5.0
 _TIMEOUT_S = 600.0
 _HELP = """\
 Deploys registered models as services of Journeyman, to the cluster that commands of `journeyman` talk to.
@@ -66,7 +65,7 @@ class JourneymanDeployments(BaseDeploymentClient):  # type: ignore[misc]  # MLfl
                     f"there is a service {name!r}: update it, or delete it first", INVALID_PARAMETER_VALUE
                 )
             client.deploy({"kind": "service", "name": name, "model": model_uri}, _assignments(config))
-            return _described(client.wait_until_healthy(name, _TIMEOUT_S, 0.0, _nobody))
+            return _described(client.wait_until_healthy(name, _TIMEOUT_S, _nobody))
 
     def update_deployment(
         self,
@@ -82,7 +81,7 @@ class JourneymanDeployments(BaseDeploymentClient):  # type: ignore[misc]  # MLfl
             spec = client.service(name).spec
             model = {"model": model_uri} if model_uri else {}
             client.deploy({**spec, **model}, _assignments(config))
-            return _described(client.wait_until_healthy(name, _TIMEOUT_S, _SETTLE_S, _nobody))
+            return _described(client.wait_until_healthy(name, _TIMEOUT_S, _nobody))
 
     def delete_deployment(
         self, name: str, config: Mapping[str, Any] | None = None, endpoint: str | None = None

@@ -221,7 +221,7 @@ def test_two_aliases_that_change_places_at_once_are_followed_each(
             versions.client.set_registered_model_alias(MODEL, alias, version)
             client.deploy({"kind": "service", "name": alias, "model": f"models:/{MODEL}@{alias}"})
         for alias in ordered:
-            client.wait_until_healthy(alias, LIMIT_S, 0.0, lambda seen: None)
+            client.wait_until_healthy(alias, LIMIT_S, lambda seen: None)
         with (
             asked(client.service("champion").url) as of_champion,
             asked(client.service("challenger").url) as of_challenger,

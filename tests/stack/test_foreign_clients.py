@@ -79,7 +79,7 @@ def services(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Itera
             registered(stack.mlflow_url, name, model, torch.ones(2, 4), folder / name, "champion")
             client.deploy({"kind": "service", "name": name, "model": f"models:/{name}@champion"})
             deployed.append(name)
-            return client.wait_until_healthy(name, LIMIT_S, 0, lambda seen: None)
+            return client.wait_until_healthy(name, LIMIT_S, lambda seen: None)
 
         yield deploy
         for name in deployed:

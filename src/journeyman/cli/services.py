@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 verbs = typer.Typer()
 
-SETTLE_S = 5.0
 SHOWN_METRICS = 12
 REFERENCE = "The service's name, or the beginning of its run's id."
 
@@ -61,8 +60,7 @@ def deploy(
     service = client.deploy(file, assignments)
     say(f"{service.name}  {service.phase}  {service.reason}".rstrip())
     if wait:
-        settle_s = SETTLE_S if changes and service.phase == "healthy" else 0.0
-        service = _wait_until_healthy(client, service, timeout_s, settle_s)
+        service = _wait_until_healthy(client, service, timeout_s)
         say()
         print_fields([("URL", service.url), ("MLflow", service.page_url)])
         say()
@@ -84,11 +82,11 @@ def rollback(
     service, changes = client.rollback(name)
     say("\n".join(changes))
     if wait:
-        _wait_until_healthy(client, service, timeout_s, SETTLE_S)
+        _wait_until_healthy(client, service, timeout_s)
     say(f"Next: `journeyman service {service.name}`; `journeyman rollback {service.name}` undoes this.")
 
 
-def _wait_until_healthy(client: Client, service: Service, timeout_s: float, settle_s: float) -> Service:
+def _wait_until_healthy(client: Client, service: Service, timeout_s: float) -> Service:
     """Prints each change on the way; an interrupt ends the waiting and nothing else."""
     said = progress(service)
 
@@ -99,7 +97,7 @@ def _wait_until_healthy(client: Client, service: Service, timeout_s: float, sett
             say(news)
 
     try:
-        return client.wait_until_healthy(service.name, timeout_s, settle_s, report)
+        return client.wait_until_healthy(service.name, timeout_s, report)
     except KeyboardInterrupt:
         complain(
             f"stopped waiting; the order for {service.name} stands: `journeyman service {service.name}`", ""

@@ -132,16 +132,13 @@ class Client:
         """
         return services.verdicts(self._connection, service)
 
-    def wait_until_healthy(
-        self, name: str, timeout_s: float, settle_s: float, report: Callable[[Service], None]
-    ) -> Service:
-        """The service, once it is healthy. `report` is told of each look at it.
+    def wait_until_healthy(self, name: str, timeout_s: float, report: Callable[[Service], None]) -> Service:
+        """The service, once it is healthy with what is ordered. `report` is told of each look at it.
 
-        Takes nothing for healthy within `settle_s`: an order over a healthy service reads healthy until
-        control has taken it up. Raises JourneymanError where the service does not get there, also where it is
+        Raises JourneymanError where the service does not get there, also where it is
         healthy with the version before, since the one that is ordered was refused.
         """
-        return services.wait_until_healthy(self._connection, name, timeout_s, settle_s, report)
+        return services.wait_until_healthy(self._connection, name, timeout_s, report)
 
     def undeploy(self, reference: str) -> Service:
         """Ask for a service to be taken down, by its name or the id of its run; control does it."""

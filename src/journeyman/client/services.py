@@ -12,9 +12,17 @@ import httpx
 import orjson
 
 from journeyman.client.connection import ID, NAME, SHOWN_IDS, Connection, only_one
-from journeyman.errors import JourneymanError, NotFoundError, SpecError, UnreachableError, UnreadableError
+from journeyman.errors import (
+    JourneymanError,
+    NotFoundError,
+    RefusedError,
+    SpecError,
+    UnreachableError,
+    UnreadableError,
+)
 from journeyman.serve import verdict
-from journeyman.serve.records import read_service
+from journeyman.serve.records import observed_text, read_service
+from journeyman.serve.spec import read_reference
 from journeyman.tracking import records
 from journeyman.tracking.records import Run
 
@@ -43,6 +51,10 @@ class Service:
     candidate_version: str | None
     refused_version: str | None
     """The version that is ordered and was given up; `reason` tells why."""
+    order_seen: bool
+    """Whether control has seen what is ordered: until then the phase is of the order before."""
+    ordered_version: str | None
+    """As control saw it last."""
     replicas: str
     running_replicas: int
     """Those that have said what they have loaded."""
@@ -93,6 +105,8 @@ def service_of(run: Run, connection: Connection) -> Service:
             readable=False,
             reason=f"cannot be read: {error.message}",
             refused_version=None,
+            order_seen=False,
+            ordered_version=None,
             model="",
             replicas="",
             running_replicas=0,
@@ -101,11 +115,16 @@ def service_of(run: Run, connection: Connection) -> Service:
             engine_troubles=(),
         )
     reports = record.reports.values()
+    seen = run.tags.get(records.OBSERVED, "")
+    ordered = seen.partition(" ")[2]
     return Service(
         **shared,
         readable=True,
         reason=run.reason,
         refused_version=record.rollout.refused if record.rollout else None,
+        # A control of a version before writes none.
+        order_seen=not seen or seen == observed_text(run.tags[records.SPEC], ordered or None),
+        ordered_version=ordered or None,
         model=record.spec.model,
         replicas=str(record.spec.replicas),
         running_replicas=len(reports),
@@ -219,7 +238,7 @@ def _verdict(hardware: str, text: str) -> verdict.Verdict:
 
 
 def wait_until_healthy(
-    connection: Connection, name: str, timeout_s: float, settle_s: float, report: Callable[[Service], None]
+    connection: Connection, name: str, timeout_s: float, report: Callable[[Service], None]
 ) -> Service:
     hint = f"`journeyman service {name}` shows how it goes on."
     began_s = well_s = time.monotonic()
@@ -237,7 +256,7 @@ def wait_until_healthy(
             why = found.reason or found.phase
             if not found.readable:
                 raise JourneymanError(f"{name} {found.reason}", hint)
-            if found.phase == "healthy" and now_s - began_s >= settle_s:
+            if found.phase == "healthy" and _is_seen(connection, found):
                 if found.refused_version:
                     raise JourneymanError(f"{name} {found.reason}", hint)
                 return found
@@ -250,6 +269,19 @@ def wait_until_healthy(
         if now_s - began_s > timeout_s:
             raise JourneymanError(f"{name} is not healthy after {timeout_s:g} s: {why}", hint)
         time.sleep(_POLL_S)
+
+
+def _is_seen(connection: Connection, service: Service) -> bool:
+    """Whether control has seen the order, and where the alias points that it names."""
+    reference = read_reference(service.model)
+    if not service.order_seen or reference.alias is None:
+        return service.order_seen
+    try:
+        version = connection.mlflow.aliases(reference.name).get(reference.alias)
+    except (NotFoundError, RefusedError):
+        version = None
+    # Without it control keeps what it has, and says so.
+    return version in (None, service.ordered_version)
 
 
 # -- asking --------------------------------------------------------------------------------------------

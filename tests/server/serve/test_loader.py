@@ -14,12 +14,15 @@ import torch
 from mlflow import MlflowClient
 from torch import nn
 
+from journeyman.errors import JourneymanError, NotFoundError, UnreachableError
 from journeyman.models.engines import machine_code
 from journeyman.models.engines.engine import Engine
 from journeyman.models.engines.hardware import this_hardware
+from journeyman.models.model import ModelError
 from journeyman.models.packages import save_package
 from journeyman.serve.benchmark.prepare_job import prepare
 from journeyman.serve.preparation import Preparation
+from journeyman.serve.records import FAILED, PASSING
 from journeyman.serve.verdict import write_verdict
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import ENGINES
@@ -28,7 +31,7 @@ with warnings.catch_warnings():
     # Ray's own, at import.
     warnings.simplefilter("ignore")
     from journeyman.serve.replica.deployment import Arguments
-    from journeyman.serve.replica.loader import Loader
+    from journeyman.serve.replica.loader import Loader, why_not_ready
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, while it exports.
@@ -117,3 +120,19 @@ def test_engine_that_is_ordered_is_compiled_where_it_lacks(
 
 def arguments(mlflow: Mlflow) -> Arguments:
     return Arguments(service="heavy", run_id="", model=NAME, mlflow_url=mlflow.url, allow_pickle=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (UnreachableError("MLflow does not answer", "Start it."), PASSING),
+        (NotFoundError("there is no version 4"), FAILED),
+        (ModelError("it holds NaN"), FAILED),
+        (ValueError("x" * 1000), FAILED),
+    ],
+)
+def test_server_that_is_away_is_no_fault_of_a_version(error: Exception, state: str) -> None:
+    told, reason = why_not_ready(error)
+    assert told == state
+    assert len(reason) <= 400 and "\n" not in reason
+    assert not isinstance(error, JourneymanError) or error.message in reason

@@ -26,7 +26,7 @@ from journeyman.jobs.spec import TrainSpec
 from journeyman.jobs.submit.submission import Order, submit
 from journeyman.serve.control.controller import ServiceController
 from journeyman.serve.orders import create_service
-from journeyman.serve.records import GENERATION, READY, Report, write_report
+from journeyman.serve.records import FAILED, GENERATION, PASSING, READY, Report, write_report
 from journeyman.serve.spec import ServiceSpec
 from journeyman.testing import FakeMlflow, FakeRay
 from journeyman.tracking import records
@@ -134,6 +134,8 @@ class World:
     """By name of the job: how its attempt ends; None for a driver that dies without a word."""
     broken_versions: set[str] = field(default_factory=set)
     """Versions whose candidates fail on replicas."""
+    untried_versions: set[str] = field(default_factory=set)
+    """Versions whose candidates replicas cannot get at."""
     package: Archive | None = None
     """Journeyman itself, where the cluster is sent it."""
     slow: set[str] = field(default_factory=set)
@@ -336,14 +338,21 @@ class World:
             if replica.state != "RUNNING":
                 continue
             candidate = told["candidate"]
-            broken = candidate in self.broken_versions
+            broken, untried = candidate in self.broken_versions, candidate in self.untried_versions
+            state, reason = (
+                (FAILED, "it holds NaN")
+                if broken
+                else (PASSING, "MLflow does not answer")
+                if untried
+                else (READY, "")
+            )
             report = Report(
                 generation=generation,
                 serving=str(told["serving"]),
                 trial=int(told["trial"]),
                 candidate=candidate,
-                candidate_state=None if candidate is None else "failed" if broken else READY,
-                reason="it holds NaN" if broken else "",
+                candidate_state=None if candidate is None else state,
+                reason=reason,
             )
             # One that may not write says nothing.
             with contextlib.suppress(DeniedError):

@@ -269,10 +269,10 @@ def test_deploy_does_not_succeed_with_the_version_before() -> None:
     client = Client(SETTINGS, mlflow=world.mlflow, ray=world.ray)
     assert client.service("letters").refused_version == "2"
     with pytest.raises(JourneymanError, match="letters keeps version 1: version 2: it holds NaN"):
-        client.wait_until_healthy("letters", 5, 0, lambda seen: None)
+        client.wait_until_healthy("letters", 5, lambda seen: None)
     world.register("letters")
     world.settle()
-    assert client.wait_until_healthy("letters", 5, 0, lambda seen: None).serving_version == "3"
+    assert client.wait_until_healthy("letters", 5, lambda seen: None).serving_version == "3"
 
 
 # -- pauses and probes ---------------------------------------------------------------------------------

@@ -290,9 +290,9 @@ def test_candidate_that_a_new_replica_could_not_load_is_refused_at_once() -> Non
 
 def test_surge_that_fails_goes_back_to_the_replicas_there_were() -> None:
     decision = decide(seen(SURGING, report(), version="4", status="DEPLOY_FAILED", message="no"))
-    refused = replace(PROVEN, trial=2, refused="4", refused_because="no")
-    assert decision.reason == "keeps version 3: version 4: no"
-    assert (decision.rollout, refused.target_generation) == (refused, 1)
+    assert decision.reason == "version 4 could not be tried, and is after 60 s: no"
+    assert decision.rollout is not None
+    assert (decision.rollout.target, decision.rollout.target_generation) == ("3", 1)
 
 
 # -- orders that are lost, and the end -----------------------------------------------------------------
@@ -360,9 +360,10 @@ def test_replicas_that_serve_has_given_up_are_tried_anew_as_another_generation()
     assert decide(failed).rollout == FIRST
     again = decide(replace(failed, again=True))
     assert (again.rollout, again.phase) == (replace(FIRST, generation=2, trial=2), Phase.DEPLOYING)
-    # A candidate that failed is refused, as ever.
-    surging = seen(SURGING, status="DEPLOY_FAILED", message="no", version="4", again=True)
-    assert decide(surging).rollout == replace(PROVEN, trial=2, refused="4", refused_because="no")
+    # A candidate that failed makes room for those there were, as ever.
+    surging = decide(seen(SURGING, status="DEPLOY_FAILED", message="no", version="4", again=True)).rollout
+    assert surging is not None
+    assert (surging.target, surging.generation, surging.trial, surging.put_off) == ("3", 1, 2, True)
 
 
 @given(
