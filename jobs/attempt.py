@@ -57,6 +57,8 @@ class Attempt:
     """None too of an attempt whose driver died without a word."""
 
 
+DIED = "machine: its driver died without a word"
+"""Of an attempt that is over and has no outcome."""
 _NUMBER = re.compile(r"[0-9]{1,15}")
 MAX_ATTEMPTS = 1_000
 """More than any job comes to: a larger number was not written by a control."""

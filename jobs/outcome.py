@@ -60,6 +60,14 @@ class Outcome:
     checkpoint_step: int | None = None
     """The step of the newest checkpoint that this attempt committed; None where it committed none."""
 
+    @property
+    def told(self) -> str:
+        """In a line: whose doing it was, where, and in which words."""
+        where = "" if self.rank is None else f"rank {self.rank}"
+        where += f" on {self.node}" if self.node else ""
+        parts = (self.cause.value, "out of memory" if self.out_of_memory else "", where, self.message)
+        return " ".join(": ".join(part for part in parts if part).split())
+
     def to_json(self) -> str:
         """Always fits into one tag: the longest texts are shortened, what tells the cause last."""
         return fitted(asdict(self), "detail", "message", "node")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from journeyman.cli.attempts import HEADINGS, attempt_rows, clock
 from journeyman.cli.connection import connect, connect_to_write
 from journeyman.cli.output import (
     complain,
@@ -321,7 +322,7 @@ def job(
     ),
     as_json: bool = typer.Option(False, "--json", help="Everything as JSON."),
 ) -> None:
-    """One job: where it is and why, its times, params and metrics."""
+    """One job: where it is and why, its attempts and how each ended, its params and metrics."""
     client = connect(context)
     found = client.job(reference)
     if as_json:
@@ -336,14 +337,17 @@ def job(
             ("Reason", found.reason),
             ("Attempt", str(found.attempt) if found.attempt else ""),
             ("Workers", found.workers),
-            ("Submitted", _clock(found.submitted_ms)),
-            ("Started", _clock(found.started_ms)),
-            ("Ended", _clock(found.ended_ms)),
+            ("Submitted", clock(found.submitted_ms)),
+            ("Started", clock(found.started_ms)),
+            ("Ended", clock(found.ended_ms)),
             ("Duration", _elapsed(found, now_ms)),
             ("Model", found.model_version or ""),
             ("MLflow", found.url),
         ]
     )
+    if found.attempts:
+        say()
+        print_table(HEADINGS, attempt_rows(found))
     if not found.readable:
         say()
         say("Control leaves a record that it cannot read as it is: nothing of it is started or changed.")
@@ -391,10 +395,6 @@ def _elapsed(job: Job, now_ms: float) -> str:
     if job.started_ms is None:
         return ""
     return duration(((now_ms if job.ended_ms is None else job.ended_ms) - job.started_ms) / 1000)
-
-
-def _clock(moment_ms: float | None) -> str:
-    return "" if moment_ms is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment_ms / 1000))
 
 
 # -- logs ----------------------------------------------------------------------------------------------

@@ -7,5 +7,6 @@ from journeyman.client.log_reader import LogChunk
 from journeyman.client.models import Exported
 from journeyman.client.plan import Plan
 from journeyman.client.services import Answer, Service
+from journeyman.jobs.attempt import Attempt
 
-__all__ = ["Answer", "Client", "Control", "Exported", "Job", "LogChunk", "Plan", "Service"]
+__all__ = ["Answer", "Attempt", "Client", "Control", "Exported", "Job", "LogChunk", "Plan", "Service"]

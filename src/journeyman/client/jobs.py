@@ -14,6 +14,7 @@ from journeyman.client.log_reader import LogChunk, LogReader
 from journeyman.client.plan import Plan, alone, plan_of
 from journeyman.errors import NotFoundError, UnreadableError, UsageError
 from journeyman.jobs.admission import Verdict
+from journeyman.jobs.attempt import Attempt
 from journeyman.jobs.outcome import Outcome
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase
 from journeyman.jobs.place import read_places
@@ -64,6 +65,8 @@ class Job:
     """`digits/3` once the job has published."""
     outcome: Outcome | None
     """How the newest attempt ended, as its driver saw it: None before, and where the driver itself died."""
+    attempts: Sequence[Attempt]
+    """All that were begun, oldest first."""
     url: str
 
     @property
@@ -106,6 +109,7 @@ def job_of(run: Run, url: str) -> Job:
             submitted_ms=run.start_ms,
             started_ms=None,
             outcome=None,
+            attempts=(),
         )
     return Job(
         **shared,
@@ -118,6 +122,7 @@ def job_of(run: Run, url: str) -> Job:
         submitted_ms=record.submitted_ms or run.start_ms,
         started_ms=record.workers_started_ms,
         outcome=record.outcome,
+        attempts=record.attempts,
     )
 
 

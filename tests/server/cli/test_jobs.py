@@ -41,6 +41,7 @@ def _job(**changes: Any) -> Job:
         "params": {},
         "model_version": None,
         "outcome": None,
+        "attempts": (),
         "url": "http://127.0.0.1:5000/#/runs/3f2a",
     }
     return Job(**told | changes)
