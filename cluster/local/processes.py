@@ -39,12 +39,14 @@ class OwnedProcess:
 def owned_processes(mark: str) -> tuple[OwnedProcess, ...]:
     """The living processes whose mark begins with `mark`, without the calling one.
 
-    One that lost its environment is known by its session or by its ancestors.
+    One that lost its environment is known by its session or by its ancestors. A session that somebody else
+    opened, such as a shell, tells nothing: who else is in it is not ours.
     """
     living = _living_processes_of_this_user()
     found = {pid for pid, each in living.items() if each.mark is not None and each.mark.startswith(mark)}
     unmarked = {pid: each for pid, each in living.items() if each.mark is None}
-    sessions = {living[pid].session for pid in found}
+    opened = {living[pid].session for pid in found}
+    sessions = {session for session in opened if session in found or session not in living}
     grown = {pid for pid, each in unmarked.items() if each.session in sessions}
     while grown:
         found |= grown

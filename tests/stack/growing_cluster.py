@@ -113,8 +113,11 @@ class GrowingCluster(AutoscalingCluster):  # type: ignore[misc]
         command = [str(Path(sys.executable).with_name("ray")), "start", "--head", f"--port={self._port}"]
         command += [f"--num-cpus={HEAD_CPUS}", f"--autoscaling-config={config}", "--disable-usage-stats"]
         command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={self._dashboard_port}"]
-        # To standard error: what reads standard output waits for one word.
-        subprocess.run(command, env=environ, check=True, timeout=LIMIT_S, stdout=sys.stderr)
+        # To standard error: what reads standard output waits for one word. Ray's processes write their titles
+        # over the mark, and are known by their session.
+        subprocess.run(
+            command, env=environ, check=True, timeout=LIMIT_S, stdout=sys.stderr, start_new_session=True
+        )
 
     def shutdown(self) -> None:
         while owned := owned_processes(mark_of(self._stack, "")):

@@ -22,10 +22,10 @@ def run() -> Iterator[Run]:
     """Runs Python code with a mark, in a session of its own; it is ready once it has printed a line."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(code: str, mark: str | None) -> subprocess.Popen[str]:
+    def start(code: str, mark: str | None, *arguments: str) -> subprocess.Popen[str]:
         environment = {name: value for name, value in os.environ.items() if name != MARK}
         process = subprocess.Popen(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", code, *arguments],
             env=environment | ({MARK: mark} if mark else {}),
             stdout=subprocess.PIPE,
             text=True,
@@ -57,6 +57,15 @@ near = subprocess.Popen(sleep, env={})
 print(alone.pid, near.pid, flush=True)
 time.sleep(600)
 """
+# Whoever starts a process with a mark from a session of its own, and something else in it.
+SHELL = """
+import os, subprocess, sys, time
+sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+other = subprocess.Popen(sleep)
+marked = subprocess.Popen(sleep, env={**os.environ, sys.argv[1]: sys.argv[2]})
+print(other.pid, marked.pid, flush=True)
+time.sleep(600)
+"""
 STUBBORN = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -84,6 +93,15 @@ def test_owned_processes_include_descendants_without_an_environment(run: Run) ->
     assert {each.process.pid for each in owned} == {parent.pid, alone, near}
     end_processes([each.process for each in owned], grace_s=0)
     assert not owned_processes(mark_of(cluster, ""))
+
+
+def test_owned_processes_are_not_whoever_started_one_from_a_session_of_theirs(run: Run) -> None:
+    cluster = uuid.uuid4().hex
+    shell = run(SHELL, None, MARK, mark_of(cluster, "ray"))
+    other, marked = (int(pid) for pid in _line(shell).split())
+    owned = owned_processes(mark_of(cluster, ""))
+    assert [each.process.pid for each in owned] == [marked]
+    end_processes([psutil.Process(other), *(each.process for each in owned)], grace_s=0)
 
 
 def test_end_processes_asks_first_and_kills_who_does_not_listen(run: Run) -> None:
