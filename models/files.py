@@ -12,7 +12,7 @@ from journeyman.models.engines.engine import Engine
 from journeyman.models.engines.onnx_graph import logged_graph, takes
 from journeyman.models.onnx_form import ONNX
 from journeyman.models.packages import EXPORTED
-from journeyman.models.signature import Signature, read_signature
+from journeyman.models.signature import Signature, read_signature, with_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def look_at(folder: Path) -> Version:
     signature = read_signature(metadata.signature, from_type_hints)
     if (folder / EXPORTED).is_file() and mlflow.pytorch.FLAVOR_NAME in metadata.flavors:
         # A program takes the tensors it was exported with, and nothing beside them.
-        signature = replace(signature, params=None)
+        signature = with_ranges(replace(signature, params=None), metadata.metadata)
         engines = [Engine.TORCH_EXPORT]
         if (folder / ONNX).is_file():
             engines.append(Engine.ONNXRUNTIME)

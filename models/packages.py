@@ -31,7 +31,9 @@ from packaging.version import Version
 from torch import nn
 
 from journeyman.errors import PublishError, described
-from journeyman.models.example_batch import Batch, Example, called, read_example, typed
+from journeyman.models.example_batch import LONE_INPUT, Batch, Example, called, read_example, typed
+from journeyman.models.lookups import lookups
+from journeyman.models.signature import VALUE_RANGES
 from journeyman.models.weights import unwrap
 
 with warnings.catch_warnings():
@@ -120,7 +122,12 @@ def save_package(
     metadata = Model()
     _export(module, metadata, signature, exported.rows(_EXAMPLE_ROWS).values, path)
     answers = [Answer(batch.values, each) for batch, each in zip(batches, expected, strict=True)]
-    _verify(path, batches, expected)
+    program = _verify(path, batches, expected)
+    names = [name or LONE_INPUT for name in example_batch.arrays]
+    found = lookups(program, names)
+    if found.ranges:
+        metadata.metadata = {VALUE_RANGES: {name: list(ends) for name, ends in found.ranges.items()}}
+        metadata.save(str(path / MLMODEL_FILE_NAME))
     return Package(path, metadata, signature, tuple(answers))
 
 
@@ -342,7 +349,8 @@ def _remedy(error: Exception) -> str:
     )
 
 
-def _verify(path: Path, batches: Sequence[Batch], answers: Sequence[Outputs]) -> None:
+def _verify(path: Path, batches: Sequence[Batch], answers: Sequence[Outputs]) -> torch.export.ExportedProgram:
+    """The program in the package, once it is known to answer as the module did. Raises PublishError."""
     try:
         program = load_exported(path / EXPORTED)
     except Exception as error:
@@ -365,6 +373,7 @@ def _verify(path: Path, batches: Sequence[Batch], answers: Sequence[Outputs]) ->
             ) from error
         for name, tensor in expected.items():
             _check_alike(name, batch, tensor, actual[name])
+    return program
 
 
 def _check_free(program: torch.export.ExportedProgram, batch: Batch) -> None:

@@ -5,7 +5,7 @@ MLflow's own signature is read once, when a version is loaded: a request looks u
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,21 @@ INPUT = "input"
 """The name of a lone input tensor that its signature gives no name."""
 OUTPUT = "output"
 """The name of a lone output that its signature gives no name."""
+VALUE_RANGES = "journeyman.value_ranges"
+"""In the metadata of a version: the least and the largest value of inputs that a table is looked up by."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One tensor. A size of -1 in `shape` is any size; dimension 0 is the batch where it is -1."""
+    """One tensor. A size of -1 in `shape` is any size; dimension 0 is the batch where it is -1.
+
+    `ends`: the least and the largest value that the model has a row of a table for; None: any of its dtype.
+    """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    ends: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,22 @@ def read_signature(declared: ModelSignature | None, from_type_hints: bool = Fals
         params=declared.params,
         nulls=not from_type_hints,
     )
+
+
+def with_ranges(signature: Signature, metadata: Any) -> Signature:
+    """With the ranges in the metadata of a version, as far as they can be read: anybody may write them."""
+    told = metadata.get(VALUE_RANGES) if isinstance(metadata, dict) else None
+    if not isinstance(told, dict):
+        return signature
+    inputs = [replace(field, ends=_ends(told.get(field.name), field.dtype)) for field in signature.inputs]
+    return replace(signature, inputs=tuple(inputs))
+
+
+def _ends(told: Any, dtype: np.dtype[Any]) -> tuple[int, int] | None:
+    if dtype.kind not in "iu" or not isinstance(told, list) or len(told) != 2:
+        return None
+    least, most = told
+    return (least, most) if type(least) is int and type(most) is int and least <= most else None
 
 
 def _fields(schema: Schema | None, unnamed: str) -> tuple[Field, ...]:

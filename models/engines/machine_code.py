@@ -7,6 +7,8 @@ program that was exported is served because it cannot.
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import math
 import os
 import subprocess
 import sys
@@ -21,7 +23,10 @@ from journeyman.errors import JourneymanError
 from journeyman.models.cached import MACHINE_CODE
 from journeyman.models.engines.devices import copy_where_no_view_can_be
 from journeyman.models.engines.hardware import this_hardware
+from journeyman.models.files import look_at
+from journeyman.models.lookups import lookups
 from journeyman.models.packages import EXPORTED, graph_bytes, load_exported
+from journeyman.models.signature import Signature
 
 LIMIT_S = 300.0
 """For compiling a version. On processors the first on a node took 61 s, as headers are compiled too, others 6
@@ -30,6 +35,8 @@ MOST_GRAPH_BYTES = 1024**2
 """800 layers, a graph of 2.5 MiB, were not compiled after 120 s."""
 LEAST_FREE_BYTES = 2 * 1024**3
 """torch and the compiler took 0.9 GiB together for a net of nine layers."""
+_FORM = "lookups checked"
+"""Names what is made here: code of another form, which an older release has left, is not found."""
 _MODULE = "journeyman.models.engines.machine_code"
 
 
@@ -116,13 +123,29 @@ def _compile_apart(folder: Path, path: Path) -> None:
 def _path(folder: Path) -> Path:
     # One folder for all models: what the compiler keeps of its headers saves each of them 20 s.
     model = folder.parent
-    return model.parent / MACHINE_CODE / f"{model.name}.{folder.name}.{this_hardware().key}.pt2"
+    key = hashlib.sha256(f"{this_hardware().key} {_FORM}".encode()).hexdigest()[:12]
+    return model.parent / MACHINE_CODE / f"{model.name}.{folder.name}.{key}.pt2"
+
+
+def _unchecked_lookups(program: torch.export.ExportedProgram, signature: Signature) -> str:
+    """What a request could look up beside the tables, in words. In compiled code that ends the process."""
+    found = lookups(program, [field.name for field in signature.inputs])
+    if found.unknown:
+        return f"it calls {found.unknown}, which no check of a request bounds"
+    for field in signature.inputs:
+        least, most = found.ranges.get(field.name, (-math.inf, math.inf))
+        low, high = field.ends or (-math.inf, math.inf)
+        if low < least or high > most:
+            return f"its metadata do not say that '{field.name}' takes {least} to {most}: publish it again"
+    return ""
 
 
 def main() -> None:
     """In a process of its own: compile the version in the folder that comes first, for the path after it."""
     folder, path = Path(sys.argv[1]), Path(sys.argv[2])
     program = load_exported(folder / EXPORTED)
+    if trouble := _unchecked_lookups(program, look_at(folder).signature):
+        sys.exit(trouble)
     if torch.cuda.is_available():
         program = move_to_device_pass(program, "cuda")
         copy_where_no_view_can_be(program.graph)

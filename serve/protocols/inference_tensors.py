@@ -22,7 +22,13 @@ from journeyman.serve.protocols.answers import json_of
 from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError, quoted, refuse
 from journeyman.serve.protocols.invocation import check_names
 from journeyman.serve.protocols.tables import table_of
-from journeyman.serve.protocols.tensors import array_of, check_batch, check_not_empty, check_shape
+from journeyman.serve.protocols.tensors import (
+    array_of,
+    check_batch,
+    check_not_empty,
+    check_shape,
+    check_values,
+)
 
 _BYTES = "BYTES"
 DTYPES: Mapping[str, np.dtype[Any]] = {
@@ -154,7 +160,7 @@ def _array(tensor: Tensor, field: Field) -> np.ndarray:
     if array.size == 0:
         check_not_empty(array, field, tensor.where)
     check_shape(array, field, tensor.where)
-    return array
+    return check_values(array, field, tensor.where)
 
 
 def _strings(tensor: Tensor, count: int, raw: bool) -> np.ndarray:

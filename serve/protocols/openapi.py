@@ -206,6 +206,8 @@ def _scoring_request(signature: Signature) -> dict[str, Any]:
 def _array(field: Field) -> dict[str, Any]:
     """Lists within lists, as deep as the tensor has dimensions."""
     schema = _element(field.dtype)
+    if field.ends is not None:
+        schema |= {"minimum": field.ends[0], "maximum": field.ends[1]}
     for dimension, size in reversed(list(enumerate(field.shape))):
         schema = {"type": "array", "items": schema}
         if size >= 0:

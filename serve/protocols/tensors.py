@@ -48,7 +48,18 @@ def array_of(
         if any(number != int(number) for number in numbers):
             refuse(f"{where} holds a fraction, and this input is {field.dtype}.")
         array = np.array([int(number) for number in numbers], dtype=object).reshape(array.shape)
-    return _cast(array, field, where)
+    return check_values(_cast(array, field, where), field, where)
+
+
+def check_values(array: np.ndarray, field: Field, where: str) -> np.ndarray:
+    """`array`, where the model has a row of its tables for each value. Raises RequestError."""
+    if field.ends is None or not array.size:
+        return array
+    least, most = field.ends
+    for found in (int(array.min()), int(array.max())):
+        if not least <= found <= most:
+            refuse(f"{where} holds {found}, and this input takes {least} to {most}.")
+    return array
 
 
 def _refuse_words(field: Field, value: Any, where: str) -> None:

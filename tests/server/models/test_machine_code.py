@@ -106,6 +106,22 @@ def test_machine_code_answers_as_the_program_at_any_batch_size(
         np.testing.assert_array_equal(found["best"], expected["best"])
 
 
+class Cumulated(nn.Module):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(100, 4)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.table(ids.cumsum(1))
+
+
+def test_program_that_looks_up_what_no_request_bounds_is_not_compiled(tmp_path: Path) -> None:
+    folder = tmp_path / "ids" / "1-1"
+    save_package(Cumulated(), torch.ones(2, 3, dtype=torch.long), folder)
+    with pytest.raises(CompilationError, match="embedding by values that the model computes"):
+        compile_version(folder)
+
+
 @pytest.mark.usefixtures("cpp_compiler")
 def test_machine_code_of_another_user_is_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_compiled(folder), "by the test before"
