@@ -11,7 +11,8 @@ import os
 import sys
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import orjson
@@ -31,6 +32,7 @@ from journeyman.cluster.local.parts import (
 )
 from journeyman.cluster.local.ports import choose_ports
 from journeyman.cluster.settings import endpoints_file, read_endpoints, read_growth
+from journeyman.version import VERSION
 
 LEAST_LOGICAL_CPUS = 8
 """A laptop with two cores could otherwise not hold a service and a job of two workers side by side."""
@@ -59,6 +61,8 @@ class Plan:
     """What a person should know of this stack, in words."""
     target: Target | None = None
     """None where MLflow and Ray run here too."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of the packages that its parts run; empty where another version of Journeyman wrote down none."""
 
     @property
     def stack(self) -> str:
@@ -103,6 +107,7 @@ def read_plan(home: Path) -> Plan | None:
         ports=written.get("ports", {}),
         notes=tuple(written.get("notes", ())),
         target=target,
+        versions=written.get("versions", {}),
     )
 
 
@@ -115,6 +120,7 @@ def write_plan(home: Path, plan: Plan, *, running: bool) -> None:
             "serve_url": plan.serve_url,
             "grpc_address": plan.grpc_address,
             "notes": plan.notes,
+            "versions": plan.versions,
         }
     if plan.target is not None:
         written |= {
@@ -152,6 +158,10 @@ def parts_of(home: Path, plan: Plan, environ: Mapping[str, str]) -> dict[str, Pa
     if plan.target is not None:
         return attached_parts(home=home, stack=plan.stack, machine=machine, environ=environ)
     return stack_parts(home=home, stack=plan.stack, ports=plan.ports, machine=machine, environ=environ)
+
+
+def installed_versions() -> dict[str, str]:
+    return {"journeyman": VERSION} | {package: version(package) for package in ("ray", "mlflow")}
 
 
 def this_machine() -> Machine:

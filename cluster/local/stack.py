@@ -9,13 +9,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
+from journeyman.cluster.local.changeover import NOTHING_RUNS, Changeover, changeover
 from journeyman.cluster.local.parts import (
     ATTACHED_NAMES,
     DEFAULT_PORTS,
@@ -25,7 +26,15 @@ from journeyman.cluster.local.parts import (
     log_file,
     ray_folder,
 )
-from journeyman.cluster.local.plan import Plan, make_plan, parts_of, read_plan, this_machine, write_plan
+from journeyman.cluster.local.plan import (
+    Plan,
+    installed_versions,
+    make_plan,
+    parts_of,
+    read_plan,
+    this_machine,
+    write_plan,
+)
 from journeyman.cluster.local.processes import (
     MARK,
     OwnedProcess,
@@ -37,6 +46,7 @@ from journeyman.cluster.local.processes import (
 from journeyman.cluster.local.supervisor import FAILED_AFTER, PartState, read_state, state_file
 from journeyman.cluster.settings import make_home, ray_token_file, write_token
 from journeyman.errors import StackError
+from journeyman.version import VERSION
 
 START_LIMIT_S = 180.0
 STOP_GRACE_S = 4.0
@@ -82,31 +92,45 @@ class StackStatus:
     notes: tuple[str, ...]
 
 
-def start(home: Path, report: Report, names: tuple[str, ...] = PART_NAMES) -> Endpoints:
+def refuse_to_end(why: str) -> None:
+    """Whoever would end Ray, with what runs on it, is asked before. Raises StackError."""
+    raise StackError(
+        f"{why}: it would have to end, and with it the jobs and services on it",
+        "`journeyman up --yes` ends it and starts it anew: jobs resume from their last checkpoints.",
+    )
+
+
+def start(
+    home: Path,
+    report: Report,
+    names: tuple[str, ...] = PART_NAMES,
+    may_end: Callable[[str], None] = refuse_to_end,
+) -> Endpoints:
     """Start the stack, join the one there is or take over what runs of it, and wait until every part answers.
 
-    Interrupted, it leaves the stack starting. Raises StackError when a part keeps dying or does not answer in
-    time; a stack that this very call started is then stopped again, one that was there is left alone.
+    What runs goes on where it fits the version that is installed; the other parts are started anew. `may_end`
+    is told why Ray would have to end, with what runs on it, and raises where it must not: nothing is changed
+    then. Interrupted, it leaves the stack starting. Raises StackError when a part keeps dying or does not
+    answer in time; a stack that this very call started is then stopped again, one that was there is left as
+    it is.
     """
     with _lock(home):
-        plan = read_plan(home)
+        plan, versions = read_plan(home), installed_versions()
         joins = plan is not None and _supervised(plan.stack)
         if plan is not None and plan.target is not None:
             names = ATTACHED_NAMES
-        if plan is not None and joins:
+        if plan is not None and joins and plan.versions == versions:
             report("stack", "is running already")
-        elif plan is not None and (running := _running(home, plan, names)):
-            joins = True
-            report("stack", f"its supervisor is gone; takes over what runs: {', '.join(running)}")
-            _launch(home, plan, names)
         else:
-            if plan is not None and _end_stack(home, plan.stack):
-                report("stack", "ended what was left of a stack whose supervisor is gone")
-            if plan is None or plan.target is None:
-                plan = _prepare(home, plan)
-            _launch(home, plan, names)
-            for note in plan.notes:
-                report("stack", note)
+            change = _changeover(home, plan, names, versions) if plan else NOTHING_RUNS
+            if "ray" in change.ended:
+                may_end(change.ended["ray"])
+            if plan is not None and change.kept and "ray" not in change.ended:
+                plan = _take_over(home, plan, change, names, report, supervised=joins)
+                joins = True
+            else:
+                plan = _begin(home, plan, names, report)
+                joins = False
     if trouble := _trouble_until_up(home, plan.stack, report):
         if not joins:
             stop(home)
@@ -142,6 +166,9 @@ def observe(home: Path) -> StackStatus:
     notes = list(plan.notes) if plan is not None and supervised else []
     if supervised and trouble:
         notes.append(trouble)
+    if plan is not None and supervised and plan.versions != installed_versions():
+        runs = plan.versions.get("journeyman", "another version")
+        notes.append(f"it was started by Journeyman {runs}: `journeyman up` changes it over to {VERSION}")
     parts: tuple[PartStatus, ...] = ()
     if plan is not None and state is not None:
         left = (
@@ -180,12 +207,44 @@ def _part_status(part: PartState, *, supervised: bool, left: set[int]) -> PartSt
 # -- starting ------------------------------------------------------------------------------------------
 
 
-def _running(home: Path, plan: Plan, names: tuple[str, ...]) -> list[str]:
-    """The parts that a supervisor which starts now would take over."""
-    if plan.target is None and not DEFAULT_PORTS.keys() <= plan.ports.keys():
-        return []  # Of a version with other ports: what is left of it is ended and started anew.
-    parts = parts_of(home, plan, os.environ)
-    return [name for name in names if main_process(mark_of(plan.stack, name), parts[name].command)]
+def _take_over(
+    home: Path, plan: Plan, change: Changeover, names: tuple[str, ...], report: Report, *, supervised: bool
+) -> Plan:
+    """Have another supervisor look after what goes on, and start the rest."""
+    why = "is changed over to the version that is installed" if supervised else "its supervisor is gone"
+    report("stack", f"{why}; takes over what runs: {', '.join(change.kept)}")
+    for name, ends in change.ended.items():
+        report(name, f"is started anew: {ends}")
+    plan = replace(plan, versions=installed_versions())
+    _end_parts(plan.stack, (SUPERVISOR, *change.ended))
+    _launch(home, plan, names)
+    return plan
+
+
+def _begin(home: Path, plan: Plan | None, names: tuple[str, ...], report: Report) -> Plan:
+    """Start all, once what is left of it has ended."""
+    if plan is not None and _end_stack(home, plan.stack):
+        report("stack", "ended what was left of the stack before")
+    if plan is None or plan.target is None:
+        plan = _prepare(home, plan)
+    plan = replace(plan, versions=installed_versions())
+    _launch(home, plan, names)
+    for note in plan.notes:
+        report("stack", note)
+    return plan
+
+
+def _changeover(home: Path, plan: Plan, names: tuple[str, ...], versions: Mapping[str, str]) -> Changeover:
+    """What of the parts that run a supervisor which starts now would take over."""
+    # A version with other ports had other commands.
+    has_ports = plan.target is not None or DEFAULT_PORTS.keys() <= plan.ports.keys()
+    parts = parts_of(home, plan, os.environ) if has_ports else {}
+    living = {}
+    for name in names:
+        mark = mark_of(plan.stack, name)
+        if owned_processes(mark):
+            living[name] = name in parts and main_process(mark, parts[name].command) is not None
+    return changeover(living, plan.versions, versions)
 
 
 def _prepare(home: Path, previous: Plan | None) -> Plan:
@@ -280,6 +339,13 @@ def _trouble(message: str, log: Path) -> StackError:
 
 
 # -- stopping ------------------------------------------------------------------------------------------
+
+
+def _end_parts(stack: str, names: Iterable[str]) -> None:
+    """End these parts and no other; not Ray, whose jobs end before it does."""
+    for name in names:
+        grace_s = 0 if name == SUPERVISOR else STOP_GRACE_S
+        end_processes(_plain(owned_processes(mark_of(stack, name))), grace_s=grace_s)
 
 
 def _end_stack(home: Path, stack: str) -> int:

@@ -45,6 +45,7 @@ UNREADABLE = "unreadable"
     )
 )
 def up(
+    context: typer.Context,
     address: str | None = typer.Option(
         None, "--address", help="Attach to the Ray cluster whose dashboard is here, instead of starting one."
     ),
@@ -68,16 +69,24 @@ def up(
     name: str | None = typer.Option(
         None, "--context", help="What to call the cluster; the name of its head unless said."
     ),
+    yes: bool = typer.Option(
+        False, "--yes", "-y", help="Do not ask where Ray must end, and what runs on it, for another version."
+    ),
 ) -> None:
     """Start MLflow, Ray and control on this machine, or attach to a cluster that is there.
 
-    Attached, control alone runs here. Without options this starts the context in force.
+    Attached, control alone runs here. Without options this starts the context in force. Of a stack that runs
+    under another version of Journeyman what can go on goes on, and the rest is started anew.
     """
     from journeyman.cluster.local.stack import start
     from journeyman.cluster.settings import context_home
 
     def report(part: str, message: str) -> None:
         say(f"{part:<8} {message}")
+
+    def may_end(why: str) -> None:
+        if work := _work(context):
+            confirm(f"{why}. It has to end, and with it {work}. End it and start it anew?", yes=yes)
 
     try:
         if address is not None:
@@ -89,7 +98,7 @@ def up(
                 "Name it: `journeyman up --address http://head:8265 …`.",
             )
         else:
-            endpoints = start(context_home(os.environ), report)
+            endpoints = start(context_home(os.environ), report, may_end=may_end)
     except KeyboardInterrupt:
         complain("stopped waiting; the stack goes on starting: `journeyman status`, `journeyman down`", "")
         raise typer.Exit(130) from None
@@ -103,6 +112,19 @@ def up(
     )
     say()
     say("Next: `journeyman init FOLDER` writes an example, `journeyman submit train.yaml --follow` runs it.")
+
+
+def _work(context: typer.Context) -> str:
+    """What runs on the cluster, in words; empty where nothing does."""
+    try:
+        client = connect(context)
+        jobs = [job for job in client.unfinished_jobs() if job.phase != "queued"]
+        services = [service for service in client.services() if service.phase != "undeployed"]
+    except JourneymanError as error:
+        return f"what runs on it, which cannot be told ({error.message})"
+    named = [f"job {job.name} ({short(job.run_id)})" for job in jobs]
+    named += [f"service {service.name}" for service in services]
+    return ", ".join(named)
 
 
 def _attach(
