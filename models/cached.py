@@ -3,6 +3,7 @@
     <cache>/<model>/<version>-<created>     a version
     <cache>/<model>/.<...>                  one that is being downloaded or removed
     <cache>/.machine-code/                  what is compiled for versions
+    <cache>/.machine-code/inductor/         what the compiler keeps for those after
 
 A process that uses a version holds a shared lock on its folder, which goes with the process. Whoever removes
 one needs the lock alone; where a file system has no locks nothing is removed.
@@ -17,12 +18,14 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Collection, Set
+from collections.abc import Collection, Iterator, Set
 from pathlib import Path
 
-from journeyman.models.unneeded import FRESH_S, Cached, orphaned, unneeded, version_of
+from journeyman.models.unneeded import FRESH_S, Cached, KeptFile, orphaned, outdated, unneeded, version_of
 
 MACHINE_CODE = ".machine-code"
+COMPILER = "inductor"
+"""The folder below it of what the compiler keeps."""
 DAY_S = 24 * 3600.0
 
 
@@ -84,6 +87,7 @@ def clean(cache: Path, named: Set[tuple[str, str]]) -> list[str]:
         if partial.is_dir() and partial.parent.name != MACHINE_CODE and _age_s(partial, now_s) > DAY_S:
             shutil.rmtree(partial, ignore_errors=True)
     _clean_machine_code(cache, now_s)
+    _clean_compiler(cache / MACHINE_CODE / COMPILER, now_s)
     return removed
 
 
@@ -96,6 +100,32 @@ def _clean_machine_code(cache: Path, now_s: float) -> None:
         # Its version may have come meanwhile.
         if _age_s(code / name, now_s) > FRESH_S and not (cache / model / folder).exists():
             (code / name).unlink(missing_ok=True)
+
+
+def _clean_compiler(folder: Path, now_s: float) -> None:
+    # Links are followed nowhere: whatever they lead to is not the compiler's.
+    for each in outdated([_kept_file(path) for path in _files(folder)], now_s):
+        with contextlib.suppress(OSError):
+            Path(each.path).unlink()
+    for path, _, _ in os.walk(folder, topdown=False):
+        # One that still holds something refuses, and one that a compiler has just made is young.
+        if Path(path) != folder and _age_s(Path(path), now_s) > FRESH_S:
+            with contextlib.suppress(OSError):
+                Path(path).rmdir()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path, _, names in os.walk(folder):
+        for name in names:
+            if (file := Path(path) / name).is_file() and not file.is_symlink():
+                yield file
+
+
+def _kept_file(path: Path) -> KeptFile:
+    told = path.stat()
+    # Most file systems note once a day that a file is read, which is exact enough.
+    used_s = max(told.st_atime, told.st_mtime)
+    return KeptFile(path=str(path), size_bytes=told.st_size, used_s=used_s)
 
 
 def _versions(cache: Path) -> list[Path]:

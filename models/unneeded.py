@@ -26,6 +26,16 @@ class Cached:
     """Epoch seconds: when a process of this node last used it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """A file that the compiler keeps."""
+
+    path: str
+    size_bytes: int
+    used_s: float
+    """Epoch seconds: when it was last read or written, as far as the file system tells."""
+
+
 def unneeded(cached: Sequence[Cached], named: Set[tuple[str, str]], now_s: float) -> list[Cached]:
     """Those to remove, the least lately used first; never one whose model and version are `named`.
 
@@ -38,6 +48,23 @@ def unneeded(cached: Sequence[Cached], named: Set[tuple[str, str]], now_s: float
     for each in oldest_first:
         age_s = now_s - each.used_s
         if age_s > UNUSED_S or (kept_bytes > MOST_BYTES and age_s > FRESH_S):
+            removed.append(each)
+            kept_bytes -= each.size_bytes
+    return removed
+
+
+MOST_COMPILER_BYTES = 5 * 2**30
+"""Of what the compiler keeps for the versions after."""
+
+
+def outdated(files: Sequence[KeptFile], now_s: float) -> list[KeptFile]:
+    """Of what the compiler keeps, the files to remove, the least lately used first: it makes them anew."""
+    oldest_first = sorted(files, key=lambda each: (each.used_s, each.path))
+    kept_bytes = sum(each.size_bytes for each in files)
+    removed = []
+    for each in oldest_first:
+        age_s = now_s - each.used_s
+        if age_s > UNUSED_S or (kept_bytes > MOST_COMPILER_BYTES and age_s > FRESH_S):
             removed.append(each)
             kept_bytes -= each.size_bytes
     return removed

@@ -308,6 +308,11 @@ class Mlflow:
         body = self._get("model-versions/get-download-uri", {"name": name, "version": version})
         return str(body["artifact_uri"])
 
+    def is_source(self, text: str) -> bool:
+        """Whether a registered version was made from a place with this text in it, `%` being any text."""
+        query = {"filter": f"source_path LIKE '%{text}%'", "max_results": 1}
+        return bool(self._get("model-versions/search", query).get("model_versions"))
+
     def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
         self._post("model-versions/set-tag", {"name": name, "version": version, "key": key, "value": value})
 

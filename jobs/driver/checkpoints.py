@@ -18,7 +18,8 @@ from ray.train.v2._internal.constants import CHECKPOINT_MANAGER_SNAPSHOT_FILENAM
 
 from journeyman.jobs.worker.reports import metric_points, reports_before
 
-_PREFIX = "checkpoint_"
+CHECKPOINT = "checkpoint_"
+"""What the name of each begins with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ def committed(files: FileSystem, folder: str, attempt: str) -> Committed | None:
 def _one_before_the_newest(files: FileSystem, kept: str) -> str | None:
     """The newest may not be whole; the one before it was, when the newest was begun."""
     found = [each for each in files.get_file_info(FileSelector(kept)) if each.type is FileType.Directory]
-    names = sorted(each.base_name for each in found if each.base_name.startswith(_PREFIX))
+    names = sorted(each.base_name for each in found if each.base_name.startswith(CHECKPOINT))
     return names[-2] if len(names) > 1 else None
 
 

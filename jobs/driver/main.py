@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import sys
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from journeyman.errors import described
 from journeyman.jobs.attempt import ENDED_MS, RESUMED, moment
 from journeyman.jobs.driver.checkpoints import Committed, committed, newest_committed
 from journeyman.jobs.driver.classify import classify, death_of_worker, ran_out_of_memory
+from journeyman.jobs.driver.superseded import remove_superseded
 from journeyman.jobs.driver.trainer import build_trainer, run_config
 from journeyman.jobs.environment import CLAIMANT, START_RETRIES, STORAGE, WORKERS
 from journeyman.jobs.log_files import DRIVER
@@ -52,6 +54,11 @@ def main() -> int:
         sys.stdout.write(f"attempt {attempt} ended: {outcome.message}\n")
     mlflow.claim(run_id, moment(attempt, ENDED_MS), str(mlflow.now_ms()))
     mlflow.set_tags(run_id, {f"{OUTCOME}.{attempt}": outcome.to_json()})
+    if outcome.checkpoint_step is not None and attempt > 1:
+        # Last: how it ended is known, however long the storage takes.
+        context = run_config(run_id, attempt, os.environ[STORAGE], 0).storage_context
+        folder = posixpath.join(context.storage_fs_path, run_id)
+        remove_superseded(mlflow, run_id, attempt, context.storage_filesystem, folder)
     mlflow.close()
     return 0 if outcome.cause is Cause.FINISHED else 1
 

@@ -20,7 +20,7 @@ import torch
 from torch.export.passes import move_to_device_pass
 
 from journeyman.errors import JourneymanError
-from journeyman.models.cached import MACHINE_CODE
+from journeyman.models.cached import COMPILER, MACHINE_CODE
 from journeyman.models.engines.devices import copy_where_no_view_can_be
 from journeyman.models.engines.hardware import this_hardware
 from journeyman.models.files import look_at
@@ -100,7 +100,7 @@ def _compile_apart(folder: Path, path: Path) -> None:
         **os.environ,
         "OMP_NUM_THREADS": str(torch.get_num_threads()),
         # What lies under the temporary folder by default others may have put there.
-        "TORCHINDUCTOR_CACHE_DIR": str(path.parent / "inductor"),
+        "TORCHINDUCTOR_CACHE_DIR": str(path.parent / COMPILER),
         # The other cores are the replicas'.
         "TORCHINDUCTOR_COMPILE_THREADS": str(max(1, (os.cpu_count() or 1) // 2)),
     }

@@ -204,6 +204,7 @@ class FakeRay:
 
     def stop(self, submission_id: str) -> None:
         def stop() -> None:
+            self._check_refusals("jobs/stop", submission_id)
             if not self._known_job(submission_id, "/stop").ended:
                 self._cluster.stopping.append(submission_id)
 
@@ -302,8 +303,9 @@ class FakeRay:
     # -- what is refused -----------------------------------------------------------------------------
 
     def refuse(self, path: str, about: str) -> None:
-        """From now on Ray says no: to the `jobs/submit` of ids that begin so, to the `packages/put` of such a
-        package, to a `serve/put` with such an application, which is stored no more than the others in it.
+        """From now on Ray says no: to the `jobs/submit` and `jobs/stop` of ids that begin so, to the
+        `packages/put` of such a package, to a `serve/put` with such an application, which is stored no more
+        than the others in it.
         """
         with self._cluster.lock:
             self._cluster.refusals.append((path, about))

@@ -23,9 +23,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 RUN = "f00"
 
 
-def commit(folder: Path, attempt: str, name: str, metrics: Mapping[str, object], reports: int = 1) -> None:
+def commit(
+    folder: Path, attempt: str, name: str, metrics: Mapping[str, object], reports: int = 1, run: str = RUN
+) -> None:
     """As Ray Train's own manager leaves it."""
-    context = StorageContext(storage_path=str(folder), experiment_dir_name=f"{RUN}/{attempt}".rstrip("/"))
+    context = StorageContext(storage_path=str(folder), experiment_dir_name=f"{run}/{attempt}".rstrip("/"))
     path = Path(context.build_checkpoint_path_from_name(name))
     path.mkdir()
     manager = CheckpointManager(CheckpointConfig(), context)

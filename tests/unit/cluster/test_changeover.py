@@ -17,7 +17,7 @@ from journeyman.cli import stack as cli_stack
 from journeyman.cli.output import confirm
 from journeyman.cluster.local import stack as stack_module
 from journeyman.cluster.local.changeover import changeover
-from journeyman.cluster.local.parts import PART_NAMES
+from journeyman.cluster.local.parts import DEFAULT_PORTS, PART_NAMES
 from journeyman.cluster.local.plan import Plan, installed_versions, parts_of, read_plan, write_plan
 from journeyman.cluster.local.processes import MARK, mark_of
 from journeyman.cluster.local.stack import observe, start
@@ -70,7 +70,7 @@ class Stack:
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.home = home
-        ports = {name: 1 for name in stack_module.DEFAULT_PORTS}
+        ports = dict.fromkeys(DEFAULT_PORTS, 1)
         self.plan = Plan(cluster="mine", ports=ports, versions=installed_versions())
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.launched: list[Plan] = []

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 
 from journeyman.client import Client
 from journeyman.cluster.archive import archive
@@ -25,10 +24,6 @@ from .world import SETTINGS, Killed, Kind, World, job_is, order, service_is
 Result = TypeVar("Result")
 LONG = "训练数据无法读取，请检查路径。" * 400
 """A message of 6,000 characters, each of which JSON writes as six."""
-
-
-def bug(number: int, fault: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=f"bug {number}: {fault}")
 
 
 def wrong(world: World, *checks: Check) -> list[str]:
@@ -56,13 +51,7 @@ UNREADABLE_SERVICES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def unreadable(kinds: Mapping[str, Mapping[str, str]], *fine: str) -> list[ParameterSet]:
-    """Each kind; all but those that are fine already are marked."""
-    mark = bug(1, "a record that cannot be read ends the turn, and with it every other job and service")
-    return [pytest.param(tags, id=kind, marks=[] if kind in fine else [mark]) for kind, tags in kinds.items()]
-
-
-@pytest.mark.parametrize("tags", unreadable(UNREADABLE_JOBS, *UNREADABLE_JOBS))
+@pytest.mark.parametrize("tags", UNREADABLE_JOBS.values(), ids=UNREADABLE_JOBS)
 def test_job_that_cannot_be_read_holds_up_nobody_else(tags: Mapping[str, str]) -> None:
     world = World()
     job = world.submit("job")
@@ -95,7 +84,7 @@ def test_job_that_cannot_be_read_runs_on_as_it_is_until_it_is_cancelled(tags: Ma
     assert (world.run(job).status, world.run(job).tags) == ("KILLED", asked.tags)
 
 
-@pytest.mark.parametrize("tags", unreadable(UNREADABLE_SERVICES, *UNREADABLE_SERVICES))
+@pytest.mark.parametrize("tags", UNREADABLE_SERVICES.values(), ids=UNREADABLE_SERVICES)
 def test_service_that_cannot_be_read_holds_up_nobody_else(tags: Mapping[str, str]) -> None:
     world = World()
     world.register("letters")
@@ -231,6 +220,22 @@ def test_reason_says_once_what_is_refused_each_turn() -> None:
     world.ray.refuse("packages/put", world.package.package)
     world.turn(12)
     assert world.run(job).reason.count("cannot be taken") == 1
+
+
+def test_stop_that_ray_refuses_is_sent_again_and_its_phase_and_reason_stay() -> None:
+    world = World()
+    world.slow.add("job")
+    job = world.submit("job")
+    world.turn(5)
+    world.cancel(job)
+    world.ray.refuse("jobs/stop", job)
+    others = bystanders(world)
+    world.turn(12)
+    run = world.run(job)
+    assert (run.phase, run.reason.count("cannot be taken")) == ("cancelling", 1)
+    world.ray.refuse_nothing()
+    world.settle()
+    assert wrong(world, others, lambda: job_is(world, job, "cancelled")) == []
 
 
 @pytest.mark.parametrize("phase", ["queued", "running"])

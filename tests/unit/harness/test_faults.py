@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Iterator
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 
 from ...records.golden import Golden, read_golden
 from .world import Fault, Kind, Scenario, World, died, job_is, never_back, raised, service_is
@@ -215,21 +214,10 @@ SCENARIOS = (
     Scenario(name="candidate fails", play=candidate_fails),
     Scenario(name="undeployed", play=undeployed),
 )
-BUGS: dict[str, dict[Kind, str]] = {}
-"""What is known to be wrong, by scenario and kind of fault."""
 
 
-def cases() -> list[ParameterSet]:
-    found = []
-    for scenario in SCENARIOS:
-        for kind in Kind:
-            bug = BUGS.get(scenario.name, {}).get(kind)
-            marks = [pytest.mark.xfail(strict=True, reason=bug)] if bug else []
-            found.append(pytest.param(scenario, kind, id=f"{scenario.name}-{kind}", marks=marks))
-    return found
-
-
-@pytest.mark.parametrize(("scenario", "kind"), cases())
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_one_fault_at_any_request_changes_no_end(scenario: Scenario, kind: Kind) -> None:
     faults = scenario.faults([kind])
     assert faults

@@ -145,7 +145,7 @@ class World:
     """Whether the control on trial lost its lease amid its turn."""
     _acting: JobController | ServiceController | None = None
     late: list[str] = field(default_factory=list)
-    """What a job controller wrote after its lease was lost."""
+    """What a controller wrote after its lease was lost."""
     _control: tuple[JobController, ServiceController] | None = None
     _starts: int = 0
     _ages: dict[str, int] = field(default_factory=dict)
@@ -186,7 +186,7 @@ class World:
             raise Killed
         if not self._on_trial:
             return request()
-        if self._overtaken and name in WRITES and isinstance(self._acting, JobController):
+        if self._overtaken and name in WRITES:
             self.late.append(name)
         self.requests.append(name)
         self.moments.append(self._turns)

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from journeyman.models.cached import MACHINE_CODE, InUse, clean
+from journeyman.models.cached import COMPILER, MACHINE_CODE, InUse, clean
 from journeyman.models.unneeded import FRESH_S, UNUSED_S
 
 OLD_S = UNUSED_S + 3600
@@ -108,3 +108,33 @@ def test_folder_that_is_not_there_cannot_be_held(tmp_path: Path) -> None:
     in_use = InUse()
     assert not in_use.hold(tmp_path / "digits" / "1-17")
     assert in_use.folders == frozenset()
+
+
+def keep(cache: Path, path: str, *, unused_s: float = 0.0, read_s: float | None = None) -> Path:
+    """A file of the compiler's, and the folder it lies in."""
+    made = cache / MACHINE_CODE / COMPILER / path
+    made.parent.mkdir(parents=True, exist_ok=True)
+    made.write_text("header")
+    then_s = time.time() - unused_s
+    os.utime(made, (then_s if read_s is None else time.time() - read_s, then_s))
+    os.utime(made.parent, (then_s, then_s))
+    return made
+
+
+def test_clean_removes_what_the_compiler_kept_and_has_not_used_for_long(tmp_path: Path) -> None:
+    old = keep(tmp_path, "ab/old.h", unused_s=OLD_S)
+    read = keep(tmp_path, "cd/read.h", unused_s=OLD_S, read_s=10)
+    new = keep(tmp_path, "ef/new.h")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("not the compiler's")
+    then_s = time.time() - OLD_S
+    os.utime(elsewhere, (then_s, then_s))
+    link = tmp_path / MACHINE_CODE / COMPILER / "link"
+    link.symlink_to(elsewhere)
+    clean(tmp_path, frozenset())
+    assert not old.exists()
+    # A folder goes once it has been empty for a while.
+    os.utime(old.parent, (then_s, then_s))
+    clean(tmp_path, frozenset())
+    assert not old.parent.exists()
+    assert read.exists() and new.exists() and elsewhere.exists() and link.is_symlink()

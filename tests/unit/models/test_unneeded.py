@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from journeyman.models.unneeded import (
     FRESH_S,
     MOST_BYTES,
+    MOST_COMPILER_BYTES,
     UNUSED_S,
     Cached,
+    KeptFile,
     orphaned,
+    outdated,
     unneeded,
     version_of,
 )
@@ -111,3 +114,21 @@ def test_machine_code_of_a_version_that_is_there_is_never_orphaned(versions: set
     code = [f"{model}.{folder}.{'0' * 12}.pt2" for model in ("digits", "a.b") for folder in ("1-1", "2-1")]
     for name in orphaned(code, versions):
         assert version_of(name) not in versions
+
+
+def kept(path: str, size_bytes: int, unused_s: float) -> KeptFile:
+    return KeptFile(path=path, size_bytes=size_bytes, used_s=NOW - unused_s)
+
+
+def test_compiler_keeps_what_it_used_lately_and_no_more_than_its_share() -> None:
+    half = MOST_COMPILER_BYTES // 2 + 1
+    files = [
+        kept("fresh", half, FRESH_S / 2),
+        kept("today", half, 2 * FRESH_S),
+        kept("old", 1, UNUSED_S + 1),
+        kept("small", 1, 3 * FRESH_S),
+    ]
+    assert [each.path for each in outdated(files, NOW)] == ["old", "small", "today"]
+    assert [each.path for each in outdated(files[1:], NOW)] == ["old"]
+    # Whatever is fresh stays, however much it is.
+    assert outdated([kept("fresh", 9 * half, 0), kept("ahead", 9 * half, -10 * UNUSED_S)], NOW) == []
