@@ -119,10 +119,14 @@ class Report:
     """What computes the version that serves."""
     engine_trouble: str = ""
     """Why that is not what was ordered, or measured to be the fastest."""
+    unhealthy: str = ""
+    """Why Serve is to replace it; empty for one that gets on."""
+    unhealthy_since_s: float = 0.0
+    """Epoch seconds, by its node's clock."""
 
 
 def write_report(report: Report) -> str:
-    return fitted(asdict(report), "reason", "engine_trouble")
+    return fitted(asdict(report), "reason", "engine_trouble", "unhealthy")
 
 
 _ROLLOUT = TypeAdapter(Rollout)

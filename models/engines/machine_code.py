@@ -25,6 +25,7 @@ from journeyman.models.engines.devices import copy_where_no_view_can_be
 from journeyman.models.engines.hardware import this_hardware
 from journeyman.models.files import look_at
 from journeyman.models.lookups import lookups
+from journeyman.models.memory import available_bytes
 from journeyman.models.packages import EXPORTED, graph_bytes, load_exported
 from journeyman.models.signature import Signature
 
@@ -86,7 +87,7 @@ def compile_version(folder: Path) -> None:
             raise CompilationError(
                 f"its graph of {graph / 1024**2:.1f} MiB would take longer to compile than {LIMIT_S:g} s"
             )
-        free_bytes = psutil.virtual_memory().available
+        free_bytes = available_bytes()
         if free_bytes < LEAST_FREE_BYTES:
             raise CompilationError(
                 f"compiling may take {LEAST_FREE_BYTES / 1024**3:g} GiB of memory, and "

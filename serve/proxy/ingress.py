@@ -16,14 +16,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray import serve
-from ray.serve._private.common import RequestMetadata, RequestProtocol
-from ray.serve._private.tracing_utils import is_tracing_enabled
 from ray.serve.exceptions import RayServeException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from journeyman.serve.proxy.uvicorn_answer import send_answer
+try:
+    from ray.serve._private.common import RequestMetadata, RequestProtocol
+    from ray.serve._private.tracing_utils import is_tracing_enabled
+except ImportError as error:
+    # Ray's own names, which another version may have elsewhere: its proxies import this too, and must start.
+    _LACKING = str(error)
+else:
+    _LACKING = ""
 
 _REQUEST_ID = b"x-request-id"
 _log = logging.getLogger(__name__)
@@ -40,7 +45,7 @@ class _Behind:
     prefix: str
     application: str
     deployment: str
-    record: RequestMetadata
+    record: Any
     """Of any request: Serve asks it for no more than its protocol."""
 
 
@@ -50,6 +55,8 @@ class Shortcut:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._behind = _behind(app)
+        self._counts = True
+        """Whether Serve's metrics take what is counted."""
         # One of its own: models seed the one that all share, and requests would have the same id.
         self._random = random.Random()
 
@@ -61,26 +68,35 @@ class Shortcut:
         began = time.perf_counter()
         scope["root_path"] = behind.prefix
         request_id = self._request_id(scope)
-        metrics = behind.metrics
-        metrics.inc_num_ongoing_requests(behind.record)
+        behind.metrics.inc_num_ongoing_requests(behind.record)
         try:
             response = await behind.answer(Request(scope, receive))
-            headers = [*response.raw_headers, (_REQUEST_ID, request_id)]
-            await send_answer(send, response.status_code, headers, response.body)
+            response.raw_headers.append((_REQUEST_ID, request_id))
+            await response(scope, receive, send)
         finally:
-            metrics.dec_num_ongoing_requests(behind.record)
-        latency_ms = 1000 * (time.perf_counter() - began)
-        metrics.record_request_metrics(route=behind.prefix, latency_ms=latency_ms, is_error=False)
-        metrics.record_ingress_request_metrics(
-            protocol=RequestProtocol.HTTP,
-            method=scope["method"],
-            route=behind.prefix,
-            app_name=behind.application,
-            deployment_name=behind.deployment,
-            latency_ms=latency_ms,
-            is_error=response.status_code >= 400,
-            status_code=str(response.status_code),
-        )
+            behind.metrics.dec_num_ongoing_requests(behind.record)
+        self._count(behind, scope["method"], response.status_code, 1000 * (time.perf_counter() - began))
+
+    def _count(self, behind: _Behind, method: str, status: int, latency_ms: float) -> None:
+        """By Serve's metrics. The answer is sent, whatever comes of it."""
+        if not self._counts:
+            return
+        try:
+            behind.metrics.record_request_metrics(route=behind.prefix, latency_ms=latency_ms, is_error=False)
+            behind.metrics.record_ingress_request_metrics(
+                protocol=RequestProtocol.HTTP,
+                method=method,
+                route=behind.prefix,
+                app_name=behind.application,
+                deployment_name=behind.deployment,
+                latency_ms=latency_ms,
+                is_error=status >= 400,
+                status_code=str(status),
+            )
+        except (AttributeError, TypeError) as error:
+            # Names that Ray keeps private; told once, not a request.
+            self._counts = False
+            _log.warning("Serve's metrics count no requests of this replica: %s", error)
 
     def _request_id(self, scope: Scope) -> bytes:
         """The caller's, or one that is made here and put among its headers."""
@@ -105,9 +121,12 @@ def _behind(app: Any) -> _Behind | None:
         context = serve.get_replica_context()
     except RayServeException:
         return None
-    if is_tracing_enabled():
+    if _LACKING:
+        _log.warning("requests take Serve's own way, which is longer: %s", _LACKING)
         return None
     try:
+        if is_tracing_enabled():
+            return None
         # Serve's application is a method of its replica, with one middleware around it that gives ids.
         replica = app._app.__self__
         deployed = replica._user_callable_wrapper
@@ -117,7 +136,18 @@ def _behind(app: Any) -> _Behind | None:
         if not type(answer).__module__.startswith("journeyman."):
             return None  # Foreign applications return what Serve makes a response of: text, numbers, streams.
         metrics = replica._metrics_manager
-    except AttributeError as error:
+        record = RequestMetadata(
+            request_id="",
+            internal_request_id="",
+            route=prefix,
+            app_name=context.app_name,
+            is_direct_ingress=True,
+            _request_protocol=RequestProtocol.HTTP,
+        )
+        # Tried on a request that there is not: what fails here would fail each one.
+        metrics.inc_num_ongoing_requests(record)
+        metrics.dec_num_ongoing_requests(record)
+    except (AttributeError, TypeError) as error:
         _log.warning("requests take Serve's own way, which is longer: %s", error)
         return None
     return _Behind(
@@ -126,14 +156,7 @@ def _behind(app: Any) -> _Behind | None:
         prefix=prefix,
         application=context.app_name,
         deployment=context.deployment,
-        record=RequestMetadata(
-            request_id="",
-            internal_request_id="",
-            route=prefix,
-            app_name=context.app_name,
-            is_direct_ingress=True,
-            _request_protocol=RequestProtocol.HTTP,
-        ),
+        record=record,
     )
 
 

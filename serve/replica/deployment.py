@@ -61,6 +61,11 @@ class Deployment:
             self._replica = found.Replica(self._arguments)
         await self._replica.reconfigure(user_config)
 
+    async def check_health(self) -> None:
+        """Serve asks every few seconds, and replaces a replica that raises three times in a row."""
+        if self._replica is not None:
+            self._replica.check_health()
+
     async def __call__(self, request: Request) -> Response:
         assert self._replica is not None, "Serve routes nothing to a replica before reconfigure() returned"
         return await self._replica.answer(request)

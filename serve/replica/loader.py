@@ -18,13 +18,13 @@ from journeyman.models.engines.engine import Engine, alone
 from journeyman.models.engines.hardware import this_hardware
 from journeyman.models.engines.machine_code import CompilationError, compile_version, is_compiled
 from journeyman.models.files import Version
-from journeyman.models.model import ModelError, ServedModel, load_model, look
+from journeyman.models.model import ModelError, ServedModel, load_model, look, why_new_replicas
 from journeyman.models.signature import Signature
 from journeyman.serve.protocols.example import warm
 from journeyman.serve.records import FAILED, PASSING
 from journeyman.serve.replica.cleaning import clean_cache
 from journeyman.serve.replica.deployment import Arguments
-from journeyman.serve.replica.endpoint import Loaded
+from journeyman.serve.replica.version import LoadedVersion
 from journeyman.serve.verdict import Verdict, read_verdict
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import ENGINES
@@ -48,7 +48,9 @@ class Loader:
         """The version's files, here and not loaded. Raises ModelError, UnreachableError, NotFoundError."""
         return look(fetch(self._mlflow, self._arguments.model, version, self._in_use).folder)
 
-    def load(self, version: str, ordered: Engine | None, loaded: Loaded | None = None) -> Loaded:
+    def load(
+        self, version: str, ordered: Engine | None, loaded: LoadedVersion | None = None
+    ) -> LoadedVersion:
         """The version, warmed, computed by the engine that is ordered or, on this hardware, was the fastest.
 
         What is loaded of it already is used again. Machine code that is ordered is made where this node lacks
@@ -80,7 +82,7 @@ class Loader:
         if model is None:
             model = load_model(files, self._arguments.allow_pickle, alone(ordered or files.safest), have)
         run_id = files.metadata.run_id or fetched.run_id
-        return Loaded(
+        return LoadedVersion(
             version=version,
             model=model,
             on_loop_bytes=_on_loop_bytes(model),
@@ -93,6 +95,8 @@ class Loader:
             description=orjson.dumps(self._description(version, run_id, model)),
             engine_trouble=trouble,
             to_compile=to_compile,
+            measured=verdict is not None,
+            why_alone=why_new_replicas(files),
         )
 
     def clean(self, versions: Collection[str | None]) -> None:
@@ -148,7 +152,8 @@ def _on_loop_bytes(model: ServedModel) -> float:
     Raises ModelError where the version fails on it.
     """
     warm(model)
-    if model.example is None:
+    if model.example is None or model.signature.params:
+        # What params may ask for, such as a number of tokens, no example tells.
         return 0
     seconds = min(_warm_s(model) for _ in range(3))
     return len(orjson.dumps(model.example)) * ON_LOOP_LIMIT_S / seconds if seconds < ON_LOOP_LIMIT_S else 0

@@ -1,23 +1,19 @@
-"""One replica of a service: holds a version in memory and swaps it for another while its endpoint answers.
+"""One replica of a service: holds a version in memory and swaps it for another while its endpoints answer.
 
-Versions are downloaded, loaded and tried by one background thread, which alone tells MLflow what the replica
-has.
+Its event loop is the only one to change what it holds: threads do tasks and hand their results to the loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
+import random
 import sys
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from pathlib import Path
+import time
 from typing import Any
 
-import psutil
 import torch
 from ray import serve
 from ray.serve.grpc_util import RayServegRPCContext
@@ -25,22 +21,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from journeyman.cluster.priority import use_idle_time
-from journeyman.errors import JourneymanError, UnreachableError, described
+from journeyman.errors import JourneymanError
 from journeyman.models.engines.engine import Engine
-from journeyman.models.engines.machine_code import compile_version
-from journeyman.models.model import check_memory, why_new_replicas
-from journeyman.serve.records import (
-    FAILED,
-    GENERATION,
-    NEW_REPLICAS,
-    READY,
-    Report,
-    write_report,
-)
+from journeyman.models.model import ModelError
+from journeyman.serve.records import GENERATION
+from journeyman.serve.replica.compute_queue import ComputeQueue
 from journeyman.serve.replica.deployment import Arguments
-from journeyman.serve.replica.endpoint import Endpoint, Loaded
-from journeyman.serve.replica.loader import Loader, check_signature, why_not_ready
-from journeyman.serve.replica.rpc_endpoint import RpcEndpoint
+from journeyman.serve.replica.health import why_unhealthy
+from journeyman.serve.replica.http import HttpEndpoint
+from journeyman.serve.replica.loader import Loader
+from journeyman.serve.replica.metrics import Metrics
+from journeyman.serve.replica.refusals import Names
+from journeyman.serve.replica.rpc import RpcEndpoint
+from journeyman.serve.replica.state import Event, Held, Ordered, Role, Target, Task, Woken, decide, report_of
+from journeyman.serve.replica.tasks import do
+from journeyman.serve.replica.teller import Teller
+from journeyman.serve.replica.version import LoadedVersion
 from journeyman.serve.spec import Limits
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import REPLICA
@@ -48,287 +44,139 @@ from journeyman.tracking.records import REPLICA
 SWITCH_S = 0.0005
 """How long a thread that loads a version may keep the interpreter from the one that answers: Python's own
 5 ms come back at every operation of a model."""
-REPORT_RETRY_S = 1.0
-OVERTAKEN_POLL_S = 0.2
+LAST_WORD_S = 10.0
+"""How long a replica that cannot begin waits for MLflow to know why."""
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The versions a replica is to have."""
-
-    serving: str
-    candidate: str | None
-    trial: int
-    follows: str | None
-    """The version that `serving` is to take the place of, while it is tried by replicas of its own."""
-    engine: Engine | None
-    """The one that is ordered; None for what was measured to be the fastest."""
-    verdicts: str
-    """Changes when there is a new verdict on `serving`."""
+class UnhealthyError(JourneymanError):
+    """A replica that does not get on, and is to be replaced."""
 
 
 class Replica:
     """Of one service, in a process of its own."""
 
     def __init__(self, arguments: Arguments) -> None:
-        self._arguments = arguments
-        self._mlflow = Mlflow(arguments.mlflow_url, os.environ)
         self._generation = int(os.environ[GENERATION])
-        self._replica_id = serve.get_replica_context().replica_id.unique_id
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
         sys.setswitchinterval(SWITCH_S)
-        self._loader = Loader(arguments, self._mlflow)
-        self._endpoint = Endpoint(arguments.service, arguments.model)
-        self._rpc = RpcEndpoint(self._endpoint, arguments.service, arguments.model)
-        self._target: Target | None = None
-        self._loaded: Loaded | None = None
-        self._candidate: Loaded | None = None
-        self._candidate_state: str | None = None
-        self._reason = ""
-        self._engine_trouble = ""
-        self._compiling: dict[Path, Future[str]] = {}
-        """Why the version in a folder cannot be compiled on this node, once that is known."""
-        self._stays = False
-        """Whether the first version cannot make room for another."""
-        self._changed = threading.Event()
+        mlflow = Mlflow(arguments.mlflow_url, os.environ)
+        names = Names(arguments.service, arguments.model)
+        self._loader = Loader(arguments, mlflow)
+        self._metrics = Metrics(names.service, names.model)
+        self._queue = ComputeQueue(self._metrics)
+        self._http = HttpEndpoint(names, self._queue, self._metrics)
+        self._rpc = RpcEndpoint(names, self._queue, self._metrics)
+        key = f"{REPLICA}.{serve.get_replica_context().replica_id.unique_id}"
+        self._teller = Teller(
+            lambda report: mlflow.set_tags(arguments.run_id, {key: report}), self._why_unhealthy
+        )
+        self._held: Held | None = None
+        """Nobody but the event loop changes it."""
+        self._serving: LoadedVersion | None = None
+        """That of `_held`, at hand for each request."""
+        self._began = asyncio.Event()
+        """Set once the first version is there, or cannot be had."""
+        self._spread = random.Random(key).uniform(1.0, 1.5)
+        self._wake: asyncio.TimerHandle | None = None
+        self._kept: frozenset[str] = frozenset()
+        """The versions that the cache on this node was last cleaned for."""
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Take note of the versions to have. Loads only at the start, where failing is the right answer.
+        """Take note of the versions to have. Waits only at the start, where failing is the right answer.
 
         Later it returns at once and raises nothing: meanwhile Serve sends the replica no requests, and an
         error would end it.
         """
-        target = Target(
-            user_config["serving"],
-            user_config.get("candidate"),
-            user_config.get("trial", 0),
-            user_config.get("follows"),
-            Engine(user_config["engine"]) if user_config.get("engine") else None,
-            user_config.get("verdicts", ""),
-        )
-        self._target = target
-        self._endpoint.limits = Limits.model_validate(user_config.get("limits", {}))
-        if self._loaded is None:
-            # Replicas answer meanwhile on this machine. Threads that an engine starts inherit the policy, and
-            # compute answers later: with several it must not be theirs.
-            policy = use_idle_time if torch.get_num_threads() == 1 else None
-            with ThreadPoolExecutor(1, "first-version", policy) as first:
-                loop = asyncio.get_running_loop()
-                self._loaded = await loop.run_in_executor(first, self._load_first_or_tell, target)
-            threading.Thread(target=self._keep_up, name="versions", daemon=True).start()
-        elif self._candidate is not None and self._candidate.version == target.serving:
-            self._loaded = self._candidate
-        self._changed.set()
+        self._queue.limits = Limits.model_validate(user_config.get("limits", {}))
+        self._meet(Ordered(_target(user_config)))
+        if self._serving is not None:
+            return
+        await self._began.wait()
+        assert self._held is not None, "there is a target"
+        if self._held.refused:
+            if self._held.target.follows is not None:
+                # Nobody need try it again.
+                await self._teller.told(LAST_WORD_S)
+            raise ModelError(self._held.refused)
 
     async def answer(self, request: Request) -> Response:
-        loaded = self._loaded
-        assert loaded is not None, "Serve routes nothing to a replica before reconfigure() returned"
-        return await self._endpoint.answer(request, loaded)
+        version = self._serving
+        assert version is not None, "Serve routes nothing to a replica before reconfigure() returned"
+        return await self._http.answer(request, version)
 
     async def call(self, method: str, request: Any, context: RayServegRPCContext) -> Any:
-        loaded = self._loaded
-        assert loaded is not None, "Serve routes nothing to a replica before reconfigure() returned"
-        return await self._rpc.call(method, request, context, loaded)
+        version = self._serving
+        assert version is not None, "Serve routes nothing to a replica before reconfigure() returned"
+        return await self._rpc.call(method, request, context, version)
 
-    # -- versions ------------------------------------------------------------------------------------
+    def check_health(self) -> None:
+        """Raises UnhealthyError where the replica is to be replaced."""
+        if why := self._why_unhealthy():
+            raise UnhealthyError(why)
 
-    def _keep_up(self) -> None:
-        """The background thread: reach the target, tell MLflow, wait for the next."""
-        told = ""
-        reached: Target | None = None
-        cleaned: tuple[str, str | None] | None = None
-        while True:
-            self._changed.clear()
-            target = self._target
-            assert target is not None, "set before the thread starts"
-            if target is not reached:
-                self._reach(target, reached)
-                reached = target
-            answers = self._loaded
-            assert answers is not None, "loaded before the thread starts"
-            if answers.to_compile is not None:
-                answers = self._compiled(answers, answers.to_compile, target)
-            self._endpoint.metrics.serving(answers.version, str(answers.model.plan))
-            report = write_report(self._report(target))
-            if report == told or self._tell(report):
-                told = report
-                if cleaned != (target.serving, target.candidate):
-                    cleaned = target.serving, target.candidate
-                    self._clean(answers.version, *cleaned)
-                self._changed.wait()
-            else:
-                self._changed.wait(REPORT_RETRY_S)
+    def _why_unhealthy(self) -> str:
+        """Asked by the teller too: the event loop may be what does not get on."""
+        why = why_unhealthy(self._queue.pulse(), time.monotonic())
+        return why or ("" if self._teller.is_alive else "its thread teller has died")
 
-    def _clean(self, *versions: str | None) -> None:
-        """Remove what nobody needs of the cache, which grows as versions change; beside the next change."""
-        threading.Thread(target=self._loader.clean, args=(versions,), name="cleaner", daemon=True).start()
+    # -- the one writer ------------------------------------------------------------------------------
 
-    def _reach(self, target: Target, before: Target | None) -> None:
-        """Have what the target asks for; what cannot be had is in the report."""
-        loaded = self._loaded
-        if loaded is None or loaded.version != target.serving:
-            state, reason, found = self._try(target.serving, target.engine, None)
-            if found is not None:
-                self._loaded = found
-            else:
-                _log.error("version %s %s: %s", target.serving, state, reason)
-        elif before is not None and (before.engine, before.verdicts) != (target.engine, target.verdicts):
-            self._change_engine(loaded, target)
-        self._candidate, self._candidate_state, self._reason = None, None, ""
-        if target.candidate is None:
-            return
-        # In a thread of its own: a version that never finishes loading must not keep the next from its turn.
-        tried: Future[tuple[str, str, Loaded | None]] = Future()
-        threading.Thread(
-            target=lambda: tried.set_result(self._try(str(target.candidate), target.engine, self._loaded)),
-            name=f"version-{target.candidate}",
-            daemon=True,
-        ).start()
-        while not tried.done() and self._target is target:
-            wait([tried], OVERTAKEN_POLL_S)
-        if tried.done():
-            self._candidate_state, self._reason, self._candidate = tried.result()
+    def _meet(self, event: Event) -> None:
+        """On the event loop alone."""
+        if self._held is None:
+            assert isinstance(event, Ordered), "nothing happens to a replica before it has a target"
+            self._held = Held(target=event.target)
+        step = decide(self._held, event, time.monotonic(), self._spread)
+        held = self._held = step.held
+        self._serving = held.serving
+        for task in step.tasks:
+            self._begin(task)
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        if step.wake_at_s is not None:
+            pause_s = max(0.0, step.wake_at_s - time.monotonic())
+            self._wake = asyncio.get_running_loop().call_later(pause_s, self._meet, Woken())
+        self._teller.tell(report_of(held, self._generation, self._loader.hardware.key))
+        if held.serving is not None:
+            self._metrics.serving(held.serving.version, str(held.serving.plan))
+            self._clean(held)
+        if held.serving is not None or held.refused:
+            self._began.set()
 
-    def _compiled(self, loaded: Loaded, folder: Path, target: Target) -> Loaded:
-        """The version as machine code once this node has it: made once, while the version answers."""
-        trouble = self._compiling.get(folder)
-        if trouble is None:
-            trouble = self._compiling[folder] = Future()
-            trouble.add_done_callback(lambda _: self._changed.set())
-            compiling = threading.Thread(
-                target=lambda: trouble.set_result(_why_not_compiled(folder)), name="compiler", daemon=True
-            )
-            compiling.start()
-        if not trouble.done():
-            self._engine_trouble = loaded.engine_trouble
-            return loaded
-        if why := trouble.result():
-            self._engine_trouble = f"stays with {loaded.model.plan}: {why}"
-            return loaded
-        self._change_engine(loaded, target)
-        return self._loaded or loaded
+    def _begin(self, task: Task) -> None:
+        """In a thread of its own: a version that never finishes loading keeps none from its turn."""
+        loop = asyncio.get_running_loop()
 
-    def _change_engine(self, loaded: Loaded, target: Target) -> None:
-        """The same version, computed otherwise; where that fails it goes on as it is."""
-        try:
-            self._loaded = self._loader.load(loaded.version, target.engine, loaded)
-            self._engine_trouble = self._loaded.engine_trouble
-        except JourneymanError as error:
-            self._engine_trouble = f"stays with {loaded.model.plan}: {error.message}"
-        except Exception as error:  # noqa: BLE001
-            # Loaders of all engines run here, and this thread must go on.
-            _log.exception("version %s cannot be computed as ordered", loaded.version)
-            self._engine_trouble = f"stays with {loaded.model.plan}: {described(error)}"
+        def work() -> None:
+            if task.need.role is Role.FIRST and torch.get_num_threads() == 1:
+                # Replicas answer meanwhile on this machine. Threads that an engine starts inherit the policy,
+                # and compute answers later: with several it must not be theirs.
+                use_idle_time()
+            result = do(task, self._loader)
+            loop.call_soon_threadsafe(self._meet, result)
 
-    def _try(
-        self, version: str, engine: Engine | None, beside: Loaded | None
-    ) -> tuple[str, str, Loaded | None]:
-        try:
-            if beside is not None:
-                files = self._loader.look(version)
-                check_signature(files, beside.model.signature, beside.version)
-                if self._stays:
-                    return NEW_REPLICAS, "follows a version that cannot be taken out of a process", None
-                if why := why_new_replicas(files):
-                    return NEW_REPLICAS, why, None
-                check_memory(files.folder, psutil.virtual_memory().available)
-            found = self._loader.load(version, engine)
-        except JourneymanError as error:
-            return *why_not_ready(error), None
-        except Exception as error:  # noqa: BLE001
-            # Loaders of all flavors run here, and this thread must go on.
-            _log.exception("version %s cannot be loaded", version)
-            return *why_not_ready(error), None
-        return READY, "", found
+        name = f"{task.need.role}-{task.need.version}"
+        threading.Thread(target=work, name=name, daemon=True).start()
 
-    def _load_first_or_tell(self, target: Target) -> Loaded:
-        """As `_load_first`; that a candidate failed is told before it is raised: nobody need try it again."""
-        try:
-            return self._load_first(target)
-        except UnreachableError:
-            # It may be there when Serve tries again.
-            raise
-        except Exception as error:
-            # Loaders of all flavors run here, and the model's own code.
-            if target.follows is not None:
-                reason = str(error) if isinstance(error, JourneymanError) else described(error)
-                self._tell(write_report(self._failure(target, reason.replace("\n", " "))))
-            raise
-
-    def _load_first(self, target: Target) -> Loaded:
-        """The version a replica begins with, out of reach of Python's collector of cycles.
-
-        A pass over all that MLflow and torch have imported took 120 ms, over a graph of 800 layers 400 ms,
-        and loading another version brings several: nobody is answered meanwhile. What is put out of reach is
-        never freed, so a version that is to make room for another in this process is loaded again after.
-        """
-        version = target.serving
-        if target.follows is not None:
-            # As where it is tried in place; a version that is proven starts whatever there is.
-            files = self._loader.look(version)
-            check_signature(files, self._loader.look(target.follows).signature, target.follows)
-            check_memory(files.folder, psutil.virtual_memory().available)
-        found = self._loader.load(version, target.engine)
-        self._engine_trouble = found.engine_trouble
-        self._stays = bool(why_new_replicas(found.model.files))
-        if self._stays:
-            gc.collect()
-            gc.freeze()
-            return found
-        del found
-        gc.collect()
-        gc.freeze()
-        found = self._loader.load(version, target.engine)
-        # The pass over what has just been loaded, which else comes amid the first requests.
-        gc.collect()
-        return found
-
-    # -- reports -------------------------------------------------------------------------------------
-
-    def _report(self, target: Target) -> Report:
-        loaded = self._loaded
-        assert loaded is not None, "loaded before the thread starts"
-        return Report(
-            generation=self._generation,
-            serving=loaded.version,
-            trial=target.trial,
-            candidate=target.candidate,
-            candidate_state=self._candidate_state,
-            reason=self._reason,
-            hardware=self._loader.hardware.key,
-            engine=str(loaded.model.plan),
-            engine_trouble=self._engine_trouble,
-        )
-
-    def _failure(self, target: Target, reason: str) -> Report:
-        return Report(
-            generation=self._generation,
-            serving=target.serving,
-            trial=target.trial,
-            candidate=target.serving,
-            candidate_state=FAILED,
-            reason=reason,
-            hardware=self._loader.hardware.key,
-        )
-
-    def _tell(self, report: str) -> bool:
-        try:
-            self._mlflow.set_tags(self._arguments.run_id, {f"{REPLICA}.{self._replica_id}": report})
-        except JourneymanError as error:
-            _log.warning("MLflow was not told what this replica has: %s", error.message)
-            return False
-        return True
+    def _clean(self, held: Held) -> None:
+        """Remove what nobody needs of the cache, which grows as versions change; beside what goes on."""
+        target = held.target
+        named = (target.serving, target.candidate, held.serving.version if held.serving else None)
+        kept = frozenset(version for version in named if version is not None)
+        if kept != self._kept:
+            self._kept = kept
+            threading.Thread(target=self._loader.clean, args=(kept,), name="cleaner", daemon=True).start()
 
 
-def _why_not_compiled(folder: Path) -> str:
-    """Empty once it is."""
-    try:
-        compile_version(folder)
-    except JourneymanError as error:
-        return error.message
-    except Exception as error:  # noqa: BLE001
-        # The file system and other processes: the thread that waits for this must hear of it.
-        return described(error)
-    return ""
+def _target(user_config: dict[str, Any]) -> Target:
+    return Target(
+        serving=user_config["serving"],
+        candidate=user_config.get("candidate"),
+        trial=user_config.get("trial", 0),
+        follows=user_config.get("follows"),
+        engine=Engine(user_config["engine"]) if user_config.get("engine") else None,
+        verdicts=user_config.get("verdicts", ""),
+    )

@@ -20,7 +20,11 @@ from journeyman.models.engines.engine import Engine, alone
 from journeyman.models.files import Version
 from journeyman.models.model import ServedModel
 from journeyman.models.signature import Field, Signature
-from journeyman.serve.replica.endpoint import Endpoint, Loaded
+from journeyman.serve.replica.compute_queue import ComputeQueue
+from journeyman.serve.replica.http import HttpEndpoint
+from journeyman.serve.replica.metrics import Metrics
+from journeyman.serve.replica.refusals import Names
+from journeyman.serve.replica.version import LoadedVersion
 from journeyman.serve.spec import Limits
 
 ROWS = Signature(
@@ -38,10 +42,10 @@ def doubled(inputs: Any, params: Any) -> Any:
     return {"output": inputs["x"] * 2}
 
 
-def loaded(on_loop_bytes: float = 1e9, joined_rows: int = 1) -> Loaded:
+def loaded(on_loop_bytes: float = 1e9, joined_rows: int = 1) -> LoadedVersion:
     files = Version(Path("/nowhere"), Model(), ROWS, (Engine.PYFUNC,))
     model = ServedModel(files, None, alone(Engine.PYFUNC), {Engine.PYFUNC: doubled}, doubled)
-    return Loaded("3", model, on_loop_bytes, joined_rows, {"x-journeyman-version": "3"}, b"{}")
+    return LoadedVersion("3", model, on_loop_bytes, joined_rows, {"x-journeyman-version": "3"}, b"{}")
 
 
 def request(*pieces: bytes, late_s: float = 0.0, leaves: bool = False, **headers: str) -> Request:
@@ -65,18 +69,25 @@ def request(*pieces: bytes, late_s: float = 0.0, leaves: bool = False, **headers
     return Request(scope, receive)
 
 
-def posted(asked: Request, version: Loaded, limits: Limits | None = None) -> Response:
+def endpoint(limits: Limits | None = None) -> HttpEndpoint:
+    metrics = Metrics("s", "m")
+    queue = ComputeQueue(metrics)
+    queue.limits = limits or Limits()
+    return HttpEndpoint(Names("s", "m"), queue, metrics)
+
+
+def posted(asked: Request, version: LoadedVersion, limits: Limits | None = None) -> Response:
     async def ask() -> Response:
-        endpoint = Endpoint("s", "m")
-        endpoint.limits = limits or Limits()
-        return await endpoint.answer(asked, version)
+        return await endpoint(limits).answer(asked, version)
 
     return asyncio.run(ask())
 
 
 @pytest.mark.parametrize("version", [loaded(), loaded(0), loaded(0, 16)], ids=["loop", "thread", "joined"])
 @pytest.mark.parametrize("pieces", [[BODY], [BODY[:4], BODY[4:9], BODY[9:]], [BODY, b""]])
-def test_body_is_answered_in_however_many_pieces_it_comes(pieces: Sequence[bytes], version: Loaded) -> None:
+def test_body_is_answered_in_however_many_pieces_it_comes(
+    pieces: Sequence[bytes], version: LoadedVersion
+) -> None:
     answer = posted(request(*pieces), version)
     assert (answer.status_code, answer.body) == (200, b'{"predictions":[[2.0,4.0]]}')
     assert answer.headers["x-journeyman-version"] == "3"
@@ -94,12 +105,11 @@ def test_body_that_is_too_large_is_413_before_all_of_it_is_there() -> None:
 
 def test_bodies_that_are_still_on_their_way_are_bounded_too() -> None:
     async def ask() -> list[int]:
-        endpoint = Endpoint("s", "m")
-        endpoint.limits = Limits(queue=1)
-        late = [endpoint.answer(request(BODY[:5], BODY[5:], late_s=0.1), loaded()) for _ in range(3)]
+        http = endpoint(Limits(queue=1))
+        late = [http.answer(request(BODY[:5], BODY[5:], late_s=0.1), loaded()) for _ in range(3)]
         # One that is there is answered meanwhile, and so is the next once there is room.
-        answers = await asyncio.gather(*late, endpoint.answer(request(BODY), loaded()))
-        answers.append(await endpoint.answer(request(BODY[:5], BODY[5:], late_s=0.1), loaded()))
+        answers = await asyncio.gather(*late, http.answer(request(BODY), loaded()))
+        answers.append(await http.answer(request(BODY[:5], BODY[5:], late_s=0.1), loaded()))
         return [answer.status_code for answer in answers]
 
     assert asyncio.run(ask()) == [200, 200, 503, 200, 200]
@@ -111,7 +121,7 @@ def test_body_that_is_encoded_is_415() -> None:
 
 @pytest.mark.parametrize("version", [loaded(), loaded(0)], ids=["loop", "thread"])
 def test_failure_of_the_model_tells_nothing_of_its_words(
-    version: Loaded, caplog: pytest.LogCaptureFixture
+    version: LoadedVersion, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = posted(request(b'{"inputs": [[13, 1]]}', x_request_id="mine"), version)
     assert (answer.status_code, b"secret" in answer.body) == (500, False)
@@ -133,11 +143,11 @@ def test_what_nobody_waits_for_any_more_is_not_computed() -> None:
     version = replace(version, model=replace(version.model, run=held_up))
 
     async def ask() -> list[int]:
-        endpoint = Endpoint("s", "m")
-        first = asyncio.create_task(endpoint.answer(request(b'{"inputs": [[1, 1]]}'), version))
+        http = endpoint()
+        first = asyncio.create_task(http.answer(request(b'{"inputs": [[1, 1]]}'), version))
         await asyncio.to_thread(begun.wait)
-        left = await endpoint.answer(request(b'{"inputs": [[2, 2]]}', leaves=True), version)
-        third = asyncio.create_task(endpoint.answer(request(b'{"inputs": [[3, 3]]}'), version))
+        left = await http.answer(request(b'{"inputs": [[2, 2]]}', leaves=True), version)
+        third = asyncio.create_task(http.answer(request(b'{"inputs": [[3, 3]]}'), version))
         await asyncio.sleep(0)
         held.set()
         return [each.status_code for each in (await first, left, await third)]

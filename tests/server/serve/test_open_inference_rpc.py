@@ -28,8 +28,11 @@ from journeyman.serve.protocols.open_inference_rpc import (
     parse_infer,
     render_infer,
 )
-from journeyman.serve.replica.endpoint import Endpoint, Loaded
-from journeyman.serve.replica.rpc_endpoint import RpcEndpoint
+from journeyman.serve.replica.compute_queue import ComputeQueue
+from journeyman.serve.replica.metrics import Metrics
+from journeyman.serve.replica.refusals import Names
+from journeyman.serve.replica.rpc import RpcEndpoint
+from journeyman.serve.replica.version import LoadedVersion
 from journeyman.serve.spec import Limits
 
 ROOT = Path(__file__).parents[3]
@@ -217,11 +220,14 @@ def called(method: str, request: Any, limits: Limits | None = None) -> tuple[Any
     files = Version(Path("/nowhere"), Model(), ROWS, (Engine.PYFUNC,))
     plan = alone(Engine.PYFUNC)
     model = ServedModel(files=files, example=None, plan=plan, runs={Engine.PYFUNC: run}, run=run)
-    loaded = Loaded("3", model, 0, 1, {"x-journeyman-version": "3"}, b"{}")
-    endpoint = Endpoint("service", "model")
-    endpoint.limits = limits or Limits()
+    loaded = LoadedVersion("3", model, 0, 1, {"x-journeyman-version": "3"}, b"{}")
+    metrics = Metrics("service", "model")
+    queue = ComputeQueue(metrics)
+    queue.limits = limits or Limits()
     context = Context()
-    answer = asyncio.run(RpcEndpoint(endpoint, "service", "model").call(method, request, context, loaded))
+    answer = asyncio.run(
+        RpcEndpoint(Names("service", "model"), queue, metrics).call(method, request, context, loaded)
+    )
     return answer, context
 
 
