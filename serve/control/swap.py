@@ -213,6 +213,9 @@ def _surge(now: Rollout, snapshot: Snapshot, now_s: float) -> Rollout:
         # Serve would have three replicas try it first.
         if _answer(report, now) == FAILED:
             return _refused(now, report.reason)
+    for report in snapshot.told:
+        if _answer(report, now) == PASSING:
+            return _put_off(now, report.reason, now_s)
     if snapshot.status in _FAILED_STATUSES and snapshot.trial == now.trial and not snapshot.refused:
         # No replica said that it is the version.
         reason = _shortened(snapshot.message)

@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 from mlflow.types import Schema
 
-from journeyman.errors import JourneymanError, UnreachableError
 from journeyman.models.cache import cache_folder, fetch
 from journeyman.models.cached import InUse
 from journeyman.models.engines.engine import Engine, alone
@@ -21,7 +20,6 @@ from journeyman.models.files import Version
 from journeyman.models.model import ModelError, ServedModel, load_model, look, why_new_replicas
 from journeyman.models.signature import Signature
 from journeyman.serve.protocols.example import warm
-from journeyman.serve.records import FAILED, PASSING
 from journeyman.serve.replica.cleaning import clean_cache
 from journeyman.serve.replica.deployment import Arguments
 from journeyman.serve.replica.version import LoadedVersion
@@ -178,13 +176,3 @@ def _told(signature: Signature) -> str:
     if columns is not None:
         return f"columns {columns}"
     return ", ".join(f"{f.name} {f.dtype}{list(f.shape)}" for f in signature.inputs) or "anything"
-
-
-def why_not_ready(error: Exception) -> tuple[str, str]:
-    """What a replica says of a candidate that raised this."""
-    if isinstance(error, UnreachableError):
-        # That a server is away says nothing of the version.
-        return PASSING, str(error).replace("\n", " ")
-    if isinstance(error, JourneymanError):
-        return FAILED, str(error).replace("\n", " ")
-    return FAILED, f"{type(error).__name__}: {error}"[:300]

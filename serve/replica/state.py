@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from journeyman.models.engines.engine import Engine
-from journeyman.serve.records import FAILED, NEW_REPLICAS, READY, Report
+from journeyman.serve.records import FAILED, NEW_REPLICAS, PASSING, READY, Report
 
 if TYPE_CHECKING:
     from journeyman.serve.replica.version import LoadedVersion
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+TRIES_UNTOLD = 4
+"""So often a candidate is tried before control hears that it could not be, which takes it from replicas."""
 REASON_CHARACTERS = 1000
 """Of what a replica says of a version: a signature of many columns is longer than anybody reads."""
 
@@ -421,13 +423,18 @@ def report_of(held: Held, generation: int, hardware: str) -> Report:
     """What the replica tells of itself: of a first version that it waits for it has none that serves."""
     target, serving, candidate = held.target, held.serving, held.candidate
     has, told = serving.version if serving else "", target.candidate
-    state = candidate.state if candidate else None
-    reason = (candidate.failed or candidate.needs_replicas) if candidate else _waits(held, Lane.CANDIDATE)
+    state: str | None
+    if candidate is not None:
+        state, reason = candidate.state, candidate.failed or candidate.needs_replicas
+    else:
+        state, reason = _waits(held, Lane.CANDIDATE)
     if serving is None:
-        reason = held.refused or _waits(held, Lane.SERVING)
-        if held.refused and target.follows is not None:
-            # Tried by replicas of its own: nobody need try it again.
-            has, told, state = target.serving, target.serving, FAILED
+        state, reason = (FAILED, held.refused) if held.refused else _waits(held, Lane.SERVING)
+        if target.follows is not None and state is not None:
+            # Tried by replicas of its own: nobody need try it again, or not now.
+            has, told = (target.serving if held.refused else ""), target.serving
+        else:
+            state = None
     return Report(
         generation=generation,
         serving=has,
@@ -437,18 +444,21 @@ def report_of(held: Held, generation: int, hardware: str) -> Report:
         reason=reason,
         hardware=hardware,
         engine=str(serving.plan) if serving else "",
-        engine_trouble=(_waits(held, Lane.SERVING) or held.engine_trouble) if serving else "",
+        engine_trouble=(_waits(held, Lane.SERVING)[1] or held.engine_trouble) if serving else "",
     )
 
 
-def _waits(held: Held, lane: Lane) -> str:
-    """Why something is not there yet; empty where nothing stood in its way so far."""
+def _waits(held: Held, lane: Lane) -> tuple[str | None, str]:
+    """The state and the reason of what is not there yet; none where nothing stood in its way so far."""
     work = held.works.get(lane)
     if work is None or not work.reason:
-        return ""
+        return None, ""
     if work.need.role is Role.ENGINE:
-        return _stays(held, work.reason)
-    return _cut(f"version {work.need.version} cannot be loaded yet: {work.reason}")
+        return None, _stays(held, work.reason)
+    failed = work.tries - (work.again_at_s is None)
+    if work.need.role is not Role.SERVING and failed >= TRIES_UNTOLD:
+        return PASSING, work.reason
+    return None, _cut(f"version {work.need.version} cannot be loaded yet: {work.reason}")
 
 
 def _cut(reason: str) -> str:

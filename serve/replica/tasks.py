@@ -23,16 +23,18 @@ def do(task: Task, loader: Loader) -> Result:
     """What came of it; whatever is raised is a result too."""
     try:
         return _done(task, loader)
-    except UnreachableError as error:
-        _log.warning("version %s is not loaded yet: %s", task.need.version, error.message)
-        return Away(task.number, str(error))
-    except JourneymanError as error:
-        _log.error("version %s: %s", task.need.version, error)
-        return Refused(task.number, str(error))
     except BaseException as error:  # noqa: BLE001
         # Loaders of all flavors run here and with them the model's own code, which may even call sys.exit().
-        _log.exception("version %s cannot be loaded", task.need.version)
-        return Refused(task.number, described(error))
+        _log.error("version %s cannot be loaded", task.need.version, exc_info=error)
+        return why_not(task.number, error)
+
+
+def why_not(task: int, error: BaseException) -> Refused | Away:
+    """What comes of a task that raised this."""
+    if isinstance(error, UnreachableError):
+        # That a server is away says nothing of the version.
+        return Away(task, str(error))
+    return Refused(task, str(error) if isinstance(error, JourneymanError) else described(error))
 
 
 def _done(task: Task, loader: Loader) -> Result:

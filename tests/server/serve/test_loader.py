@@ -22,7 +22,7 @@ from journeyman.models.model import ModelError
 from journeyman.models.packages import save_package
 from journeyman.serve.benchmark.prepare_job import prepare
 from journeyman.serve.preparation import Preparation
-from journeyman.serve.records import FAILED, PASSING
+from journeyman.serve.replica.state import Away, Refused
 from journeyman.serve.verdict import write_verdict
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import ENGINES
@@ -31,7 +31,8 @@ with warnings.catch_warnings():
     # Ray's own, at import.
     warnings.simplefilter("ignore")
     from journeyman.serve.replica.deployment import Arguments
-    from journeyman.serve.replica.loader import Loader, why_not_ready
+    from journeyman.serve.replica.loader import Loader
+    from journeyman.serve.replica.tasks import why_not
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch's own, while it exports.
@@ -123,16 +124,19 @@ def arguments(mlflow: Mlflow) -> Arguments:
 
 
 @pytest.mark.parametrize(
-    ("error", "state"),
+    ("error", "result"),
     [
-        (UnreachableError("MLflow does not answer", "Start it."), PASSING),
-        (NotFoundError("there is no version 4"), FAILED),
-        (ModelError("it holds NaN"), FAILED),
-        (ValueError("x" * 1000), FAILED),
+        (UnreachableError("MLflow does not answer", "Start it."), Away),
+        (NotFoundError("there is no version 4"), Refused),
+        (ModelError("it holds NaN"), Refused),
+        (ValueError("x" * 1000), Refused),
+        (SystemExit("enough"), Refused),
     ],
 )
-def test_server_that_is_away_is_no_fault_of_a_version(error: Exception, state: str) -> None:
-    told, reason = why_not_ready(error)
-    assert told == state
-    assert len(reason) <= 400 and "\n" not in reason
-    assert not isinstance(error, JourneymanError) or error.message in reason
+def test_server_that_is_away_is_no_fault_of_a_version(
+    error: BaseException, result: type[Away | Refused]
+) -> None:
+    told = why_not(1, error)
+    assert type(told) is result
+    assert len(told.reason) <= 400
+    assert not isinstance(error, JourneymanError) or error.message in told.reason

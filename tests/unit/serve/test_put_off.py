@@ -96,6 +96,14 @@ def test_new_replicas_that_serve_gives_up_without_a_word_of_theirs_are_tried_aga
     assert (last.rollout.retry_at_s, last.rollout.tries) == (None, 0)
 
 
+def test_new_replica_that_cannot_have_its_candidate_now_has_it_put_off() -> None:
+    said = replace(of_candidate(PASSING, AWAY), generation=2, serving="")
+    decided = decide(seen(SURGING, report(), told=(report(), said), version="4"), 5).rollout
+    assert decided is not None
+    assert (decided.put_off, decided.candidate, decided.put_off_because) == (True, "4", AWAY)
+    assert (decided.target, decided.target_generation) == ("3", 1)
+
+
 def test_service_that_is_not_well_says_so_while_its_candidate_is_put_off() -> None:
     dying = decide(seen(PUT_OFF, None, version="4", status="UNHEALTHY", message="a replica died"), 6)
     assert (dying.phase, dying.reason.partition(";")[0]) == (Phase.UNHEALTHY, "a replica died")

@@ -16,6 +16,7 @@ from journeyman.models.engines.engine import Engine, Plan, alone
 from journeyman.serve.replica.state import (
     LONGEST_PAUSE_S,
     REASON_CHARACTERS,
+    TRIES_UNTOLD,
     Away,
     Event,
     Got,
@@ -198,11 +199,13 @@ def test_what_cannot_be_had_now_is_tried_again_with_pauses(role: Role) -> None:
         Role.ENGINE: {"serving": "3", "verdicts": "cpu"},
     }
     made.orders(**orders[role])
-    pauses = []
+    pauses: list[float] = []
     for _ in range(9):
         made.meets(Away(made.last(role).number, "MLflow does not answer"))
         report = report_of(made.held, 1, "cpu")
-        assert report.candidate_state is None, "a passing cause is no refusal"
+        # A passing cause is no refusal; that a candidate waits for long is control's business.
+        told_of = role is Role.CANDIDATE and len(pauses) + 1 >= TRIES_UNTOLD
+        assert report.candidate_state == ("passing" if told_of else None)
         assert "MLflow does not answer" in (report.reason or report.engine_trouble)
         assert made.wake_at_s is not None
         pauses.append(made.wake_at_s - made.now)
@@ -250,6 +253,23 @@ def test_first_version_that_is_tried_by_new_replicas_fails_for_all_of_them() -> 
         "4",
         "failed",
         "it holds NaN",
+    )
+
+
+def test_new_replica_that_waits_for_its_candidate_says_so() -> None:
+    made = Replica(Held(target=Target(serving="4", follows="3", trial=2)))
+    made.orders("4", follows="3", trial=2)
+    for _ in range(TRIES_UNTOLD):
+        assert report_of(made.held, 2, "cpu").candidate_state is None
+        made.meets(Away(made.last(Role.FIRST).number, "S3 is away"))
+        report = report_of(made.held, 2, "cpu")
+        made.now += LONGEST_PAUSE_S
+        made.meets(Woken())
+    assert (report.serving, report.candidate, report.candidate_state, report.reason) == (
+        "",
+        "4",
+        "passing",
+        "S3 is away",
     )
 
 
