@@ -114,6 +114,9 @@ def test_attempt_that_was_stopped_and_replaced_touches_nothing_and_ends_itself(
                 break
         ended = client.job(job.run_id)
         assert (ended.phase, ended.attempt) == ("finished", 2), ended.reason
+        # Of the first stays what the second resumed from; it keeps all of its own.
+        assert [f"1/{folder.name}" for folder in checkpoints(kept / "1")] == [place]
+        assert len(checkpoints(kept / "2")) > 2
         history = client.history(ended, "by")
         # A step that the first one logged and did not keep is not logged again; all others are there.
         by_successor = {step for step, value in history if value == 2.0}
