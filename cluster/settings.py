@@ -20,6 +20,10 @@ from urllib.parse import urlsplit
 from journeyman.cluster.capacity import Growth
 from journeyman.cluster.contexts import context_folder, current_context
 from journeyman.errors import NotFoundError, StackDownError, UsageError
+from journeyman.home import endpoints_file, home_folder
+
+SERVE_PORT = 8000
+"""Ray Serve's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +43,15 @@ class Settings:
     """Ray's dashboard, which carries the REST APIs of Ray Jobs and Ray Serve."""
     ray_token: str | None = field(repr=False)
     serve_url: str
-    """Where services answer: `<serve_url>/<name>`."""
+    """Where services answer: `<serve_url>/<name>`. A balancer may be there: Serve listens elsewhere then."""
     grpc_address: str | None
     """Where services answer gRPC; None where their cluster was started without it."""
     storage: str | None
     """Where checkpoints go unless a spec says; None where every spec must."""
+    serve_listens: str = f"127.0.0.1:{SERVE_PORT}"
+    """The address and port that Serve's proxies are told to listen on, on each node that has one."""
     growth: tuple[Growth, ...] | None = ()
     """What the cluster's autoscaler may add: nothing on the local stack, None where nobody said."""
-
-
-def home_folder(environ: Mapping[str, str]) -> Path:
-    configured = environ.get("JOURNEYMAN_HOME")
-    return Path(configured).expanduser().absolute() if configured else Path.home() / ".journeyman"
 
 
 def context_home(environ: Mapping[str, str]) -> Path:
@@ -72,11 +73,6 @@ def make_home(home: Path) -> None:
             f"the home folder {home} cannot be written",
             "Make it writable, or name another one in JOURNEYMAN_HOME.",
         )
-
-
-def endpoints_file(home: Path) -> Path:
-    """What the local stack wrote down about where its parts listen."""
-    return home / "endpoints.json"
 
 
 def read_endpoints(home: Path) -> dict[str, Any]:
@@ -132,6 +128,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         ray_url=ray_url,
         ray_token=read_token(environ, home),
         serve_url=written.get("serve_url") or serve_address(ray_url),
+        serve_listens=read_listens(written, ray_url),
         grpc_address=written.get("grpc_address"),
         storage=written.get("storage") if attached else str(home / "runs"),
         growth=read_growth(written) if attached else (),
@@ -144,6 +141,36 @@ def read_growth(written: Mapping[str, Any]) -> tuple[Growth, ...] | None:
     if growth is None:
         return None
     return tuple(Growth(total=each["total"], nodes=each["nodes"]) for each in growth)
+
+
+def read_listens(written: Mapping[str, Any], ray_url: str) -> str:
+    """What a context's endpoints file says Serve listens on."""
+    if "serve_listens" in written:
+        return str(written["serve_listens"])
+    local = not written.get("attached", not written)
+    # Written by an earlier version: the stack on this machine has always said the port that it chose.
+    port = urlsplit(written.get("serve_url", "")).port if local else None
+    return f"127.0.0.1:{port}" if port else default_listens(ray_url)
+
+
+def default_listens(ray_url: str) -> str:
+    """What Serve listens on unless it is said: loopback where the head is there, else every address."""
+    loopback = urlsplit(ray_url).hostname in ("127.0.0.1", "localhost", "::1")
+    return f"{'127.0.0.1' if loopback else '0.0.0.0'}:{SERVE_PORT}"
+
+
+def check_listens(name: str, address: str) -> None:
+    """Raises UsageError where it is no address with a port."""
+    try:
+        parts = urlsplit(f"//{address}")
+        whole = parts.hostname is not None and parts.port and parts.netloc == address and "@" not in address
+    except ValueError:
+        whole = False
+    if not whole:
+        raise UsageError(
+            f"{name} is {address!r}, which is no address with a port",
+            "Say what Serve is to listen on, on each node, such as `0.0.0.0:8000`.",
+        )
 
 
 def check_address(name: str, url: str) -> None:
@@ -167,10 +194,10 @@ def cluster_of(ray_url: str) -> str:
     return ray_url.rstrip("/").lower()
 
 
-def serve_address(ray_url: str) -> str:
+def serve_address(ray_url: str, port: int = SERVE_PORT) -> str:
     """Where Serve answers unless it is said: on the head, at its own port."""
     host = urlsplit(ray_url).hostname or ""
-    return f"http://[{host}]:8000" if ":" in host else f"http://{host}:8000"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def ray_token_file(home: Path) -> Path:

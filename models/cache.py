@@ -14,8 +14,8 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
-from journeyman.cluster.settings import home_folder
 from journeyman.errors import NotFoundError, UnreachableError, described
+from journeyman.home import home_folder
 from journeyman.models.cached import InUse
 from journeyman.models.model import ModelError
 from journeyman.tracking.mlflow_rest import Mlflow

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import configparser
+import os
 import ssl
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from journeyman.errors import UsageError
+from journeyman.home import own_mlflow
 
 HOW_TO_SET = (
     "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, or write the first "
@@ -36,8 +38,14 @@ def credentials_file() -> Path:
     return Path.home() / ".mlflow" / "credentials"
 
 
-def read_credentials(environ: Mapping[str, str]) -> Credentials:
-    """The variables win over the file, a name with its password over a token. Raises UsageError."""
+def read_credentials(environ: Mapping[str, str], url: str) -> Credentials:
+    """The variables win over the file, a name with its password over a token. Raises UsageError.
+
+    None of them is for the server of the stack that the home folder runs, which knows its owner.
+    """
+    own = own_mlflow(environ)
+    if own is not None and own.is_at(url):
+        return Credentials(f"user {os.getuid()} of this machine", f"Bearer {own.token}")
     written = _read_file(credentials_file())
     name, password = (
         environ.get(variable) or written.get(variable.lower())
@@ -68,15 +76,16 @@ def _read_file(path: Path) -> Mapping[str, str]:
 class Access(httpx.Auth):
     """Tells MLflow with each request who asks. Threads may share it."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], url: str) -> None:
         self._environ = environ
-        self.credentials = read_credentials(environ)
+        self._url = url
+        self.credentials = read_credentials(environ, url)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         answer = yield _signed(request, self.credentials)
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             # A password changes while a service or a long job runs, and only the file can change with it.
-            now = read_credentials(self._environ)
+            now = read_credentials(self._environ, self._url)
             if now != self.credentials:
                 self.credentials = now
                 yield _signed(request, now)

@@ -74,7 +74,7 @@ class Mlflow:
         own_run_id: str | None = None,
     ) -> None:
         self.url = url.rstrip("/")
-        self._access = Access(environ)
+        self._access = Access(environ, self.url)
         self._http = httpx.Client(
             base_url=self.url,
             auth=self._access,

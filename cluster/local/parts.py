@@ -11,6 +11,7 @@ from typing import Any
 
 from journeyman.cluster.local.processes import MARK, mark_of
 from journeyman.cluster.settings import ray_token_file
+from journeyman.home import mlflow_token_file
 
 PART_NAMES = ("mlflow", "ray", "control")
 ATTACHED_NAMES = ("control",)
@@ -122,6 +123,10 @@ def serve_url(ports: Mapping[str, int]) -> str:
     return f"http://127.0.0.1:{ports['serve']}"
 
 
+def serve_listens(ports: Mapping[str, int]) -> str:
+    return f"127.0.0.1:{ports['serve']}"
+
+
 def grpc_address(ports: Mapping[str, int]) -> str:
     return f"127.0.0.1:{ports['serve_grpc']}"
 
@@ -182,7 +187,13 @@ def _mlflow(
     command += ["--serve-artifacts", "--artifacts-destination", f"{home}/mlflow/artifacts"]
     # One line for each of control's polls would be tens of megabytes a day. Connections are kept for longer
     # than a busy machine lets their clients pause.
-    command += ["--uvicorn-opts", "--no-access-log --timeout-keep-alive 75"]
+    options = "--no-access-log --timeout-keep-alive 75"
+    # Whoever asks would otherwise say where they ask from.
+    options += " --no-proxy-headers"
+    command += ["--uvicorn-opts", options]
+    # Only its owner's processes are let in, and of browsers' pages only its own: MLflow's own list of hosts
+    # has private networks as `10.*`, which 10.example.com is too.
+    command += ["--app-name", "journeyman", "--allowed-hosts", _allowed_hosts()]
     return Part(
         name="mlflow",
         command=tuple(command),
@@ -192,10 +203,15 @@ def _mlflow(
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         },
-        probe=HttpProbe(url=f"{url}/health", contains="OK"),
+        probe=HttpProbe(url=f"{url}/health", contains="OK", token_file=mlflow_token_file(home)),
         url=url,
         log=log_file(home, "mlflow"),
     )
+
+
+def _allowed_hosts() -> str:
+    names = ("127.0.0.1", "localhost")
+    return ",".join((*names, *(f"{name}:*" for name in names)))
 
 
 def _ray(

@@ -27,11 +27,13 @@ from journeyman.cluster.local.parts import (
     grpc_address,
     mlflow_url,
     ray_url,
+    serve_listens,
     serve_url,
     stack_parts,
 )
 from journeyman.cluster.local.ports import choose_ports
-from journeyman.cluster.settings import endpoints_file, read_endpoints, read_growth
+from journeyman.cluster.settings import read_endpoints, read_growth, read_listens
+from journeyman.home import endpoints_file
 from journeyman.version import VERSION
 
 LEAST_LOGICAL_CPUS = 8
@@ -45,6 +47,7 @@ class Target:
     ray_url: str
     mlflow_url: str
     serve_url: str
+    serve_listens: str
     storage: str
     stack: str
     """Whose processes here are ours: several homes on one machine may be attached to one cluster."""
@@ -82,6 +85,10 @@ class Plan:
         return self.target.serve_url if self.target else serve_url(self.ports)
 
     @property
+    def serve_listens(self) -> str:
+        return self.target.serve_listens if self.target else serve_listens(self.ports)
+
+    @property
     def grpc_address(self) -> str | None:
         """Serve's proxies import what it takes, which they cannot where Journeyman came after them."""
         return None if self.target else grpc_address(self.ports)
@@ -98,6 +105,7 @@ def read_plan(home: Path) -> Plan | None:
             ray_url=written["ray_url"],
             mlflow_url=written["mlflow_url"],
             serve_url=written["serve_url"],
+            serve_listens=read_listens(written, written["ray_url"]),
             storage=written["storage"],
             stack=written["stack"],
             growth=read_growth(written),
@@ -118,6 +126,7 @@ def write_plan(home: Path, plan: Plan, *, running: bool) -> None:
             "mlflow_url": plan.mlflow_url,
             "ray_url": plan.ray_url,
             "serve_url": plan.serve_url,
+            "serve_listens": plan.serve_listens,
             "grpc_address": plan.grpc_address,
             "notes": plan.notes,
             "versions": plan.versions,

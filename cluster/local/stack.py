@@ -46,6 +46,7 @@ from journeyman.cluster.local.processes import (
 from journeyman.cluster.local.supervisor import FAILED_AFTER, PartState, read_state, state_file
 from journeyman.cluster.settings import make_home, ray_token_file, write_token
 from journeyman.errors import StackError
+from journeyman.home import make_mlflow_token
 from journeyman.version import VERSION
 
 START_LIMIT_S = 180.0
@@ -262,6 +263,8 @@ def _prepare(home: Path, previous: Plan | None) -> Plan:
 def _launch(home: Path, plan: Plan, names: tuple[str, ...]) -> None:
     (home / "logs").mkdir(exist_ok=True)
     state_file(home).unlink(missing_ok=True)
+    if plan.target is None:
+        make_mlflow_token(home)
     write_plan(home, plan, running=True)
     with log_file(home, SUPERVISOR).open("ab") as log:
         command = [sys.executable, "-m", "journeyman.cluster.local.supervisor", str(home), *names]

@@ -25,8 +25,9 @@ from ray.train.v2._internal.execution.context import get_train_context
 from ray.util import get_node_ip_address
 
 from journeyman.cluster.priority import give_way
-from journeyman.cluster.settings import home_folder, read_secrets
+from journeyman.cluster.settings import read_secrets
 from journeyman.errors import JourneymanError, UnreachableError
+from journeyman.home import home_folder
 from journeyman.jobs.attempt import FIRST_STEP_MS, STARTED_MS, moment
 from journeyman.jobs.environment import STORAGE
 from journeyman.jobs.log_files import rank_source

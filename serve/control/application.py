@@ -26,9 +26,6 @@ GRPC_SERVICE = (
 IMPORT_PATH = "journeyman.serve.replica.deployment:build"
 _PROCESS = "journeyman.serve.replica.process"
 
-_DEFAULT_PORT = 8000
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 _TARGET_ONGOING_REQUESTS = 16
 _UPSCALE_DELAY_S = 3
 _DOWNSCALE_DELAY_S = 60
@@ -101,14 +98,16 @@ def process_environment(spec: ServiceSpec) -> dict[str, str]:
 
 
 def serve_config(
-    applications: Sequence[Mapping[str, Any]], serve_url: str, grpc_address: str | None
+    applications: Sequence[Mapping[str, Any]], listens: str, grpc_address: str | None
 ) -> dict[str, Any]:
-    """The whole config. Serve deletes every application that is not in it, and applies them in this order."""
-    address = urlsplit(serve_url)
-    host = "127.0.0.1" if address.hostname in _LOOPBACK else "0.0.0.0"
+    """The whole config. Serve deletes every application that is not in it, and applies them in this order.
+
+    `listens` is an address and a port of the nodes, which a Serve that runs already does not change.
+    """
+    address = urlsplit(f"//{listens}")
     return {
         "proxy_location": "EveryNode",
-        "http_options": {"host": host, "port": address.port or _DEFAULT_PORT},
+        "http_options": {"host": address.hostname, "port": address.port},
         **({"grpc_options": _grpc(grpc_address)} if grpc_address else {}),
         "applications": list(applications),
     }

@@ -270,7 +270,7 @@ class Deployer:
         if self._package is not None:
             self._ray.keep_package(self._package)
         settings = self._settings
-        config = serve_config(applications, settings.serve_url, settings.grpc_address)
+        config = serve_config(applications, settings.serve_listens, settings.grpc_address)
         self._check()
         self._ray.put_applications(config)
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from journeyman.cluster.settings import Settings, endpoints_file, load_settings, make_home
+from journeyman.cluster.settings import Settings, load_settings, make_home
+from journeyman.home import endpoints_file
 from journeyman.tracking.records import KIND, Run, parse_run
 
 HERE = Path(__file__).parent

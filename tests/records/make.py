@@ -36,7 +36,8 @@ from journeyman.client import Client, Job, Service
 from journeyman.cluster.local.parts import ray_folder, stack_parts
 from journeyman.cluster.local.plan import read_plan, this_machine
 from journeyman.cluster.local.stack import start, stop
-from journeyman.cluster.settings import Settings, endpoints_file, load_settings, write_secret
+from journeyman.cluster.settings import Settings, load_settings, write_secret
+from journeyman.home import endpoints_file
 from journeyman.models.onnx_form import add_onnx
 from journeyman.models.packages import EXPORTED, graph_bytes, save_package
 from journeyman.models.registry import log_package, register

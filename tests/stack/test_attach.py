@@ -134,7 +134,7 @@ def test_cluster_of_somebody_else_is_attached_survives_a_node_and_is_let_go(
 ) -> None:
     mlflow_url = production_mlflow["MLFLOW_TRACKING_URI"]
     up = ["up", "--address", foreign.ray_url, "--mlflow", mlflow_url, "--context", "prod"]
-    up += ["--serve", foreign.serve_url]
+    up += ["--serve", foreign.serve_url, "--listen", foreign.serve_url.removeprefix("http://")]
 
     # What stands in the way is told, all of it, and nothing is remembered.
     refused = typed(*up, "--storage", STORAGE)
@@ -196,7 +196,7 @@ def test_cluster_without_flags_and_token_is_attached_and_says_what_it_lacks(
     home = tmp_path / "home"
     monkeypatch.setenv("JOURNEYMAN_HOME", str(home))
     up = ["up", "--address", plain.ray_url, "--mlflow", mlflow_url, "--storage", str(tmp_path / "runs")]
-    up += ["--context", "plain", "--serve"]
+    up += ["--context", "plain", "--listen", plain.serve_url.removeprefix("http://"), "--serve"]
     nowhere = f"http://127.0.0.1:{free_port()}"
     try:
         attached = typed(*up, plain.serve_url)

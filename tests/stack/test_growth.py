@@ -37,7 +37,7 @@ def test_job_that_fits_only_after_growth_starts_and_finishes(
     home = tmp_path / "home"
     monkeypatch.setenv("JOURNEYMAN_HOME", str(home))
     up = ["up", "--address", growing.ray_url, "--mlflow", mlflow_url, "--storage", str(tmp_path / "runs")]
-    up += ["--serve", f"http://127.0.0.1:{free_port()}", "--context", "grows"]
+    up += ["--listen", f"127.0.0.1:{free_port()}", "--context", "grows"]
     grow = [f"--grow={MOST_WORKERS}:CPU={WORKER_CPUS}"] if said else []
     submit = ["submit", str(LOOP / "train.yaml"), "--set", f"workers={MOST_WORKERS}"]
     submit += ["--set", f"resources.cpus={WORKER_CPUS}", "--set", "config.pause_s=0.5"]

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from journeyman.attach.proof import Node, judge, read_output
 from journeyman.cluster.archive import Archive, own_archive, package_uri
@@ -20,8 +21,11 @@ from journeyman.cluster.local.plan import Plan, Target, read_plan, write_plan
 from journeyman.cluster.local.stack import Endpoints, Report, start, stop
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import (
+    SERVE_PORT,
     check_address,
+    check_listens,
     cluster_of,
+    default_listens,
     make_home,
     read_token,
     serve_address,
@@ -54,6 +58,7 @@ def attach(
     ray_url: str,
     mlflow_url: str,
     serve_url: str | None,
+    listens: str | None,
     storage: str,
     growth: tuple[Growth, ...] | None,
     cluster: str | None,
@@ -62,15 +67,19 @@ def attach(
 ) -> Endpoints:
     """Prove the cluster, remember it as context `name`, and start control for it.
 
-    `growth` is what its autoscaler may add, None where nobody says; `cluster` is whose records are ours, None
-    for what the context says, or else the address.
+    `listens` is what Serve is to listen on, on each node. `growth` is what its autoscaler may add, None where
+    nobody says; `cluster` is whose records are ours, None for what the context says, or else the address.
 
     Raises UsageError naming all that stands in the way, UnreachableError and DeniedError.
     """
+    listens = listens or default_listens(ray_url)
+    check_listens("--listen", listens)
+    port = urlsplit(f"//{listens}").port or SERVE_PORT
     target = Target(
         ray_url=_address("--address", ray_url),
         mlflow_url=_address("--mlflow", mlflow_url),
-        serve_url=_address("--serve", serve_url) if serve_url else serve_address(ray_url),
+        serve_url=_address("--serve", serve_url) if serve_url else serve_address(ray_url, port),
+        serve_listens=listens,
         storage=storage.rstrip("/"),
         stack=uuid.uuid4().hex,
         growth=growth,

@@ -17,7 +17,7 @@ def list_contexts(as_json: bool = typer.Option(False, "--json", help="A JSON lis
     from journeyman.cluster.contexts import context_folder, contexts, current_context
     from journeyman.cluster.growth import describe_growth, written_growth
     from journeyman.cluster.local.plan import read_plan
-    from journeyman.cluster.settings import home_folder
+    from journeyman.home import home_folder
 
     home = home_folder(os.environ)
     current = current_context(home)
@@ -58,7 +58,7 @@ def list_contexts(as_json: bool = typer.Option(False, "--json", help="A JSON lis
 def use(name: str = typer.Argument(help="A name that `context list` shows.")) -> None:
     """Have commands talk to this cluster from now on."""
     from journeyman.cluster.contexts import use_context
-    from journeyman.cluster.settings import home_folder
+    from journeyman.home import home_folder
 
     use_context(home_folder(os.environ), name)
     say(f"Commands talk to {name} from now on.")
@@ -75,7 +75,7 @@ def remove(
     """
     from journeyman.cluster.contexts import check_known, check_name, context_folder, forget_context
     from journeyman.cluster.local.stack import stop
-    from journeyman.cluster.settings import home_folder
+    from journeyman.home import home_folder
 
     home = home_folder(os.environ)
     check_name(name)

@@ -114,7 +114,7 @@ def try_here(
 
     One worker, in this process: `breakpoint()` works.
     """
-    from journeyman.cluster.settings import home_folder
+    from journeyman.home import home_folder
     from journeyman.jobs.submit.submission import read_order
 
     home = home_folder(os.environ)

@@ -72,6 +72,6 @@ def remove_secret(
 
 
 def _home() -> Path:
-    from journeyman.cluster.settings import home_folder
+    from journeyman.home import home_folder
 
     return home_folder(os.environ)

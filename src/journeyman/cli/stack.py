@@ -1,4 +1,4 @@
-"""The verbs of the stack: up, down, status, dashboard."""
+"""The verbs of the stack: up, down, status, env, dashboard."""
 
 from __future__ import annotations
 
@@ -56,6 +56,12 @@ def up(
     serve: str | None = typer.Option(
         None, "--serve", help="Where its services answer; port 8000 of the head unless said."
     ),
+    listen: str | None = typer.Option(
+        None,
+        "--listen",
+        help="What Ray Serve listens on, on each node: 0.0.0.0:8000 unless said, and 127.0.0.1:8000 where "
+        "--address is of this machine.",
+    ),
     grow: list[str] = typer.Option(
         [],
         "--grow",
@@ -90,10 +96,10 @@ def up(
 
     try:
         if address is not None:
-            endpoints = _attach(address, mlflow, storage, serve, grow, cluster, name, report)
-        elif mlflow or storage or serve or grow or cluster or name:
+            endpoints = _attach(address, mlflow, storage, serve, listen, grow, cluster, name, report)
+        elif mlflow or storage or serve or listen or grow or cluster or name:
             raise UsageError(
-                "--mlflow, --storage, --serve, --grow, --cluster and --context "
+                "--mlflow, --storage, --serve, --listen, --grow, --cluster and --context "
                 "tell of a cluster that is attached",
                 "Name it: `journeyman up --address http://head:8265 …`.",
             )
@@ -132,6 +138,7 @@ def _attach(
     mlflow: str | None,
     storage: str | None,
     serve: str | None,
+    listen: str | None,
     grow: list[str],
     cluster: str | None,
     name: str | None,
@@ -141,7 +148,7 @@ def _attach(
 
     from journeyman.attach.attach import attach
     from journeyman.cluster.growth import parse_growth
-    from journeyman.cluster.settings import home_folder
+    from journeyman.home import home_folder
 
     if mlflow is None or storage is None:
         missing = "--mlflow" if mlflow is None else "--storage"
@@ -157,6 +164,7 @@ def _attach(
         ray_url=address,
         mlflow_url=mlflow,
         serve_url=serve,
+        listens=listen,
         storage=storage,
         growth=growth,
         cluster=cluster,
@@ -306,21 +314,49 @@ def _print_work(jobs: list[Job], services: list[Service]) -> None:
     )
 
 
+@verbs.command("env", epilog=examples('eval "$(journeyman env)"', "journeyman env"))
+def print_environment() -> None:
+    """Print what leads other programs to the cluster, as lines for a shell: MLflow's and Ray's own variables.
+
+    A token is among them where a server asks for one. `journeyman`, and MLflow's client where Journeyman is
+    installed, get in to the stack on this machine without.
+    """
+    import shlex
+
+    from journeyman.cluster.settings import load_settings, ray_token_file
+    from journeyman.home import own_mlflow
+    from journeyman.tracking.guard.entrance import asks_for_token
+
+    settings = load_settings(os.environ)
+    variables = {"MLFLOW_TRACKING_URI": settings.mlflow_url, "RAY_ADDRESS": settings.ray_url}
+    mlflow = own_mlflow(os.environ)
+    if mlflow is not None and mlflow.is_at(settings.mlflow_url) and asks_for_token(mlflow):
+        variables["MLFLOW_TRACKING_TOKEN"] = mlflow.token
+    if ray_token_file(settings.home).exists():
+        variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(ray_token_file(settings.home))}
+    say("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
+
+
 @verbs.command(epilog=examples("journeyman dashboard", "journeyman dashboard ray"))
 def dashboard(
     which: Literal["mlflow", "ray"] = typer.Argument("mlflow", help="Whose pages."),
 ) -> None:
     """Open the pages of MLflow or of Ray.
 
-    MLflow has the jobs, the models and the services. The address is printed too.
+    MLflow has the jobs, the models and the services. The address is printed too; where it has a code, that is
+    good for a minute, once.
     """
     import webbrowser
 
     from journeyman.cluster.settings import load_settings, ray_token_file
+    from journeyman.tracking.guard.entrance import entrance_url
     from journeyman.tracking.mlflow_rest import page_url
 
     settings = load_settings(os.environ)
-    url = page_url(settings.mlflow_url, "experiments") if which == "mlflow" else settings.ray_url
+    if which == "mlflow":
+        url = entrance_url(page_url(settings.mlflow_url, "experiments"), os.environ)
+    else:
+        url = settings.ray_url
     say(url)
     if which == "ray" and settings.ray_token:
         if os.environ.get("RAY_AUTH_TOKEN"):

@@ -41,7 +41,7 @@ def changed(spec: ServiceSpec, **keys: Any) -> ServiceSpec:
 
 def as_serve_tells_it(application: dict[str, Any]) -> Any:
     """Through Serve's schema, as its REST answers `deployed_app_config`."""
-    whole = json.loads(json.dumps(serve_config([application], "http://127.0.0.1:8000", None)))
+    whole = json.loads(json.dumps(serve_config([application], "127.0.0.1:8000", None)))
     [kept] = ServeDeploySchema.model_validate(whole).applications
     return json.loads(json.dumps(kept.dict(exclude_unset=True)))
 
@@ -78,7 +78,7 @@ def test_replicas_of_a_cluster_that_lacks_journeyman_are_sent_it() -> None:
     sent = archive([("journeyman/__init__.py", 0o644, b"")])
     assert "py_modules" not in config()["runtime_env"]
     assert config(package=sent)["runtime_env"] == {"py_modules": [f"gcs://_ray_pkg_{sent.sha256[:32]}.zip"]}
-    ServeDeploySchema.model_validate(serve_config([config(package=sent)], "http://127.0.0.1:8000", None))
+    ServeDeploySchema.model_validate(serve_config([config(package=sent)], "127.0.0.1:8000", None))
 
 
 def test_limits_reach_the_replicas_and_serve_holds_back_no_request_that_is_to_be_refused() -> None:
@@ -113,20 +113,21 @@ def test_environment_of_the_spec_wins_and_threads_follow_the_cpus() -> None:
 @pytest.mark.filterwarnings("ignore:The `metrics_interval_s` field:DeprecationWarning")
 def test_whole_config_is_one_that_serve_takes_in_the_order_given() -> None:
     other = config(changed(SPEC, name="letters", replicas="1..4"))
-    whole = serve_config([other, config()], "http://127.0.0.1:8123", None)
+    whole = serve_config([other, config()], "127.0.0.1:8123", None)
     assert [each["name"] for each in whole["applications"]] == ["letters", "digits"]
     assert whole["http_options"] == {"host": "127.0.0.1", "port": 8123}
     taken = ServeDeploySchema.model_validate(whole)
     assert [application.name for application in taken.applications] == ["letters", "digits"]
 
 
-def test_services_behind_an_address_of_the_network_listen_to_it() -> None:
-    assert serve_config([], "http://serve.example:8000", None)["http_options"]["host"] == "0.0.0.0"
+def test_serve_listens_where_it_is_told_to() -> None:
+    assert serve_config([], "0.0.0.0:8001", None)["http_options"] == {"host": "0.0.0.0", "port": 8001}
+    assert serve_config([], "[::]:8001", None)["http_options"] == {"host": "::", "port": 8001}
 
 
 def test_grpc_is_served_where_its_address_is_known() -> None:
-    assert "grpc_options" not in serve_config([], "http://127.0.0.1:8000", None)
-    whole = serve_config([config()], "http://127.0.0.1:8000", "127.0.0.1:9007")
+    assert "grpc_options" not in serve_config([], "127.0.0.1:8000", None)
+    whole = serve_config([config()], "127.0.0.1:8000", "127.0.0.1:9007")
     options = ServeDeploySchema.model_validate(whole).grpc_options
     assert options.port == 9007
     [path] = options.grpc_servicer_functions

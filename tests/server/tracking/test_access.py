@@ -65,7 +65,7 @@ def test_credentials_are_those_mlflow_itself_would_use(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (home / ".mlflow" / "credentials").write_text(file)
-    found = read_credentials(environ)
+    found = read_credentials(environ, "http://mlflow.example:5000")
     assert (found.asker, found.authorization) == (asker, authorization)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
@@ -80,7 +80,7 @@ def test_file_that_cannot_be_read_is_named_and_not_shown(home: Path) -> None:
     for content in ("[mlflow]\nmlflow_tracking_password = hunter%2\n", "hunter2\n"):
         path.write_text(content)
         with pytest.raises(UsageError) as caught:
-            read_credentials({})
+            read_credentials({}, "http://mlflow.example:5000")
         assert caught.value.message == f"{path} is no credentials file of MLflow"
         assert "hunter" not in str(caught.value)
 

@@ -18,6 +18,7 @@ VERBS = (
     ("up",),
     ("down",),
     ("status",),
+    ("env",),
     ("dashboard",),
     ("submit",),
     ("try",),
@@ -86,6 +87,7 @@ def test_unknown_verb_exits_2_and_names_the_nearest() -> None:
     [
         ["status"],
         ["status", "--json"],
+        ["env"],
         ["dashboard"],
         ["submit", "train.yaml"],
         ["jobs"],

@@ -106,6 +106,11 @@ def test_home_of_another_version_is_left_alone(home: Path, verb: str, written: s
         ("up --address http://head:8265", "--address needs --mlflow"),
         ("up --address http://head:8265 --mlflow http://m:5000", "--address needs --storage"),
         ("up --mlflow http://m:5000", "tell of a cluster that is attached"),
+        ("up --listen 0.0.0.0:8000", "tell of a cluster that is attached"),
+        (
+            "up --address http://head:8265 --mlflow http://m --storage s3://b --listen 0.0.0.0",
+            "--listen is '0.0.0.0', which is no address with a port",
+        ),
         ("up --address head:6379 --mlflow http://m --storage s3://b", "which is no http address"),
         (
             "up --address http://u:p@head:8265 --mlflow http://m --storage s3://b",

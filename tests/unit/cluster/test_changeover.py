@@ -33,6 +33,8 @@ ALL = dict.fromkeys(PART_NAMES, True)
         (NOW, ALL, ["mlflow", "ray", "control"], {}),
         # Control changes over with Journeyman; jobs and services run on.
         (NOW | {"journeyman": "1.0"}, ALL, ["mlflow", "ray"], {"control"}),
+        # As by a version whose MLflow let in every user of the machine.
+        (NOW | {"journeyman": "1.0"}, ALL | {"mlflow": False}, ["ray"], {"mlflow", "control"}),
         (NOW | {"ray": "2.59.0"}, ALL, ["mlflow", "control"], {"ray"}),
         (NOW | {"mlflow": "3.16.0"}, ALL, ["ray", "control"], {"mlflow"}),
         (NOW, ALL | {"ray": False}, ["mlflow", "control"], {"ray"}),

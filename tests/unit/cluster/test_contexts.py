@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,13 @@ from journeyman.cluster.contexts import (
     use_context,
 )
 from journeyman.cluster.local.plan import Plan, Target, read_plan, write_plan
-from journeyman.cluster.settings import load_settings, serve_address
+from journeyman.cluster.settings import check_listens, load_settings, serve_address
 from journeyman.errors import NotFoundError, StackDownError, UsageError
 
 HEAD = Target(
     ray_url="http://head:8265",
     mlflow_url="http://mlflow:5000",
+    serve_listens="0.0.0.0:8000",
     serve_url="http://head:8000",
     storage="s3://bucket/runs",
     stack="stack-1",
@@ -105,3 +107,51 @@ def test_forgotten_context_leaves_the_stack_on_this_machine(home: Path) -> None:
 def test_name_that_would_lead_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be the name of a context"):
         check_name(name)
+
+
+@pytest.mark.parametrize(
+    ("written", "listens"),
+    [
+        # By an earlier version: what a balancer listens on says nothing of a cluster's nodes.
+        (
+            {"attached": True, "ray_url": "http://head:8265", "serve_url": "http://balancer:80"},
+            "0.0.0.0:8000",
+        ),
+        (
+            {"attached": True, "ray_url": "http://localhost:8265", "serve_url": "http://b:80"},
+            "127.0.0.1:8000",
+        ),
+        ({"ray_url": "http://127.0.0.1:8265", "serve_url": "http://127.0.0.1:8003"}, "127.0.0.1:8003"),
+        ({"attached": True, "ray_url": "http://head:8265", "serve_listens": "10.0.0.1:1"}, "10.0.0.1:1"),
+    ],
+)
+def test_serve_listens_on_what_was_said_and_on_nothing_that_a_public_address_is(
+    tmp_path: Path, written: dict[str, object], listens: str
+) -> None:
+    whole = {"cluster": "c", "ports": {}, "mlflow_url": "http://mlflow:5000", "storage": "s3://b"} | written
+    (tmp_path / "endpoints.json").write_text(json.dumps(whole))
+    settings = load_settings({"JOURNEYMAN_HOME": str(tmp_path)})
+    assert (settings.serve_listens, settings.serve_url) == (
+        listens,
+        whole.get("serve_url", "http://head:8000"),
+    )
+
+
+def test_cluster_that_the_environment_names_listens_by_where_its_head_is(tmp_path: Path) -> None:
+    environ = {"JOURNEYMAN_HOME": str(tmp_path), "MLFLOW_TRACKING_URI": "http://mlflow:5000"}
+    for head, listens in (("http://head:8265", "0.0.0.0:8000"), ("http://127.0.0.1:8265", "127.0.0.1:8000")):
+        assert load_settings(environ | {"RAY_ADDRESS": head}).serve_listens == listens
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:8000", "127.0.0.1:1", "[::]:8000", "node:65535"])
+def test_address_with_a_port_is_one_to_listen_on(address: str) -> None:
+    check_listens("--listen", address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "0.0.0.0", ":8000", "http://a:8000", "a:0", "a:65536", "a:b", "a:8000/", "u@a:8000", "[::"],
+)
+def test_what_nothing_can_listen_on_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="which is no address with a port"):
+        check_listens("--listen", address)
