@@ -28,11 +28,14 @@ class Cause(StrEnum):
     """Training is done and its weights are safe, but the model was not registered."""
     MACHINE = "machine"
     """A worker, a node, the driver or the cluster went away."""
+    STOPPED = "stopped"
+    """Its script was told to end, and ended."""
     PREEMPTED = "preempted"
     """The cluster took a node away, as it does with those that are lent: nothing was wrong with it."""
 
 
 ADVICE = {
+    Cause.STOPPED: "Submit it again, with another `max_duration` where it was too short.",
     Cause.USER: "Mend the code, try it here with `journeyman try`, and submit it again.",
     Cause.STORAGE: "Make room there, or name another place in `storage:`, and submit it again.",
     Cause.MODEL: "Change what the reason names and submit again; the weights are where it says.",

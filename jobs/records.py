@@ -52,6 +52,8 @@ class JobRecord:
     """None until the order is whole."""
     cancel_ms: int | None
     """When it was asked to be cancelled."""
+    stop_ms: int | None
+    """When its script was told to end."""
     workers_started_ms: int | None
     """Of the newest attempt."""
     demand_ms: int | None
@@ -98,6 +100,7 @@ def read_job(run: Run) -> JobRecord:
         attempt=attempt,
         submitted_ms=_number(run, records.SUBMITTED_MS),
         cancel_ms=_number(run, records.CANCEL_MS),
+        stop_ms=_number(run, records.STOP_MS),
         workers_started_ms=attempts[-1].started_ms if attempts else None,
         demand_ms=_number(run, records.DEMAND_MS),
         code_sha256=_code(run),

@@ -77,8 +77,12 @@ class TrainSpec(Spec):
     secrets: tuple[EnvironmentName, ...] = ()
     data: dict[EnvironmentName, str] = {}
     storage: str | None = None
+    keep_checkpoints: Annotated[int, Field(ge=1)] | Literal["all"] = 3
+    """How many checkpoints of a training function stay: the best, and the newest."""
     max_duration: Seconds | None = None
     """How long its workers may run, all attempts together."""
+    grace: Seconds = 30.0
+    """How long a script may take to end after SIGTERM, as where the job is cancelled."""
     start_timeout: Seconds = 900.0
     """How long an attempt may take from when its nodes are there and its environment is built."""
     publish: Publish | None = None

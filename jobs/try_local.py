@@ -13,6 +13,7 @@ from ray.train.torch import TorchTrainer
 from journeyman.cluster.settings import make_home
 from journeyman.jobs.run_line import stored_words
 from journeyman.jobs.submit.submission import Order
+from journeyman.jobs.worker.script import elastic_environment
 from journeyman.jobs.worker.session import find_function, prepare_environment
 
 
@@ -30,7 +31,8 @@ def try_order(order: Order, home: Path) -> int:
     if order.spec.run:
         # One process is a group of one: what torchrun would set, without meeting anyone.
         alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
-        alone |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+        alone |= {"GROUP_RANK": "0", "GROUP_WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+        alone |= elastic_environment(os.environ, rank=0, ranks=1)
         return subprocess.call([sys.executable, *stored_words(order.spec.run)], env=os.environ | alone)
     # No workers is Ray Train's local mode: the loop runs in this very process and thread.
     TorchTrainer(

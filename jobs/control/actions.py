@@ -53,6 +53,14 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskToEnd:
+    """Have a script told to end, which its own processes see; `Stop` follows when its grace is over."""
+
+    job: JobRecord
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Abandon:
     """Record that an attempt does not start, and have Ray stop its driver; another one may follow."""
 
@@ -89,7 +97,7 @@ class CancelUnread:
     """Its Ray jobs that have not ended."""
 
 
-Action = Upload | Start | Admit | Stop | Abandon | Mark | Suspect | CancelUnread
+Action = Upload | Start | Admit | Stop | AskToEnd | Abandon | Mark | Suspect | CancelUnread
 
 
 def only_tells(action: Action) -> bool:

@@ -28,6 +28,7 @@ from journeyman.jobs.control.actions import (
     Abandon,
     Action,
     Admit,
+    AskToEnd,
     CancelUnread,
     Mark,
     Start,
@@ -237,6 +238,10 @@ class JobController:
                     self._record(action.job, Phase.HUNG, f"{action.reason}; {told}", now)
             case Abandon():
                 self._abandon(action)
+            case AskToEnd():
+                self._record(
+                    action.job, Phase.CANCELLING, action.reason, now, {records.STOP_MS: str(int(now * 1000))}
+                )
             case Stop():
                 if action.job.phase is not Phase.CANCELLING:
                     self._record(action.job, Phase.CANCELLING, action.reason, now)
@@ -357,6 +362,8 @@ def runtime_env(start: Start, claimant: str, settings: Settings) -> dict[str, An
     run, spec = start.job.run, start.job.spec
     environment = {
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
+        # Else the registry is where the code says that its runs are.
+        "MLFLOW_REGISTRY_URI": settings.mlflow_url,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "JOURNEYMAN_RUN_ID": run.run_id,
         "JOURNEYMAN_RUN_NAME": run.run_name,

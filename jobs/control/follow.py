@@ -5,22 +5,27 @@ Pure. What Ray says of the attempt goes before what was sent to it: a stop is se
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_state import RayJob
 from journeyman.jobs.admission import GROWTH_LIMIT_S, Candidate, Verdict, admit
 from journeyman.jobs.attempt import ran_s
-from journeyman.jobs.control.actions import Abandon, Action, Admit, Mark, Start, Stop, Suspect
+from journeyman.jobs.control.actions import Abandon, Action, Admit, AskToEnd, Mark, Start, Stop, Suspect
 from journeyman.jobs.control.attempts import driverless, next_attempt, start_overdue, why_final
-from journeyman.jobs.control.hang import FLOOR_S, Pace, Watch, hang_reason
+from journeyman.jobs.control.hang import FLOOR_S, WAITS, Pace, Watch, hang_reason
 from journeyman.jobs.control.refusals import is_due, is_given_up, refusal_reason
 from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.phases import RUN_STATUS, Phase
 from journeyman.jobs.records import JobRecord
 from journeyman.jobs.spec import gang
+from journeyman.jobs.waits import Wait, nobody_moves, who_waits
 from journeyman.tracking import records
 from journeyman.tracking.records import Run
+
+AFTER_GRACE_S = 15.0
+"""What it takes beside the grace that a script hears of its end, and that its driver writes it down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,8 @@ class Progress:
     watch: Watch
     pace: Pace | None
     """None too where it is not read: of a job that steps nobody asks it."""
+    waits: Sequence[Wait] | None = None
+    """What its ranks say of themselves; None where it is not read."""
 
 
 def candidate(job: JobRecord) -> Candidate:
@@ -72,15 +79,15 @@ def _submit_again(job: JobRecord, workers: int, now: float) -> Action:
 
 def _follow_living(job: JobRecord, progress: Progress | None, capacity: Capacity, now: float) -> list[Action]:
     if job.cancel_ms is not None:
-        return [Stop(job=job, reason="stops: cancel was asked for")]
+        return _end(job, "stops: cancel was asked for", now)
     started_ms, limit_s = job.workers_started_ms, job.spec.max_duration
     if job.phase is Phase.CANCELLING:
-        return [Stop(job=job, reason=job.run.reason)]
+        return _end(job, job.run.reason, now)
     if job.phase is Phase.STARTING and started_ms is None and (job.outcome or job.outcome_trouble):
         # It was given up, and is there still.
         return [Abandon(job=job, reason=job.run.reason)]
     if limit_s is not None and ran_s(job.attempts, now) > limit_s:
-        return [Stop(job=job, reason=f"stops: it ran for its max_duration of {limit_s:g} s")]
+        return _end(job, f"stops: it ran for its max_duration of {limit_s:g} s", now)
     if job.phase is Phase.STARTING and started_ms is not None:
         return [Mark(job=job, phase=Phase.RUNNING, reason=f"runs on {job.spec.in_workers}")]
     if job.phase is Phase.STARTING and job.attempts[-1].admitted_ms is None:
@@ -106,13 +113,30 @@ def _follow_living(job: JobRecord, progress: Progress | None, capacity: Capacity
     return []
 
 
+def _end(job: JobRecord, reason: str, now: float) -> list[Action]:
+    """A script that runs has its grace first: its processes tell it, and record what it does meanwhile."""
+    told_ms = job.stop_ms
+    if job.spec.run is None or job.workers_started_ms is None:
+        return [Stop(job=job, reason=reason)]
+    if told_ms is None and job.phase is not Phase.CANCELLING:
+        return [AskToEnd(job=job, reason=reason)]
+    if told_ms is not None and 0 <= now - told_ms / 1000 < job.spec.grace + AFTER_GRACE_S:
+        return []
+    return [Stop(job=job, reason=reason)]
+
+
 def _look_at_steps(job: JobRecord, progress: Progress) -> Action | None:
     watch = progress.watch
     if job.phase is Phase.HUNG and watch.stepped and watch.silent_s < FLOOR_S:
         reason = f"runs on {job.spec.in_workers}, and steps again"
         return Mark(job=job, phase=Phase.RUNNING, reason=reason)
+    ranks = job.attempts[-1].workers or job.spec.workers.least
+    if job.phase is Phase.HUNG and job.run.reason.startswith(WAITS) and progress.waits is not None:
+        if nobody_moves(progress.waits, ranks) or who_waits(progress.waits, ranks):
+            return None
+        return Mark(job=job, phase=Phase.RUNNING, reason=f"runs on {job.spec.in_workers}, and moves again")
     if job.phase is Phase.RUNNING and not _publishes(job.run, job.attempt):
-        hangs = hang_reason(watch.silent_s, progress.pace)
+        hangs = hang_reason(watch.silent_s, progress.pace, progress.waits or (), ranks)
         return Suspect(job=job, reason=hangs) if hangs else None
     return None
 
@@ -131,6 +155,8 @@ def _judge(job: JobRecord, ray_job: RayJob | None) -> Action:
         return Mark(job=job, phase=Phase.FINISHED, reason=reason)
     if job.cancel_ms is not None:
         reason = "cancelled before it ran" if job.workers_started_ms is None else "cancelled while it ran"
+        if outcome.cause is Cause.STOPPED:
+            reason = f"{reason}: {outcome.message}"
         return Mark(job=job, phase=Phase.CANCELLED, reason=reason)
     if job.phase is Phase.CANCELLING:
         # Why it was stopped was recorded before it was.

@@ -8,9 +8,11 @@ worker's clock and are compared with each other alone.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+
+from journeyman.jobs.waits import Wait, nobody_moves, who_waits
 
 FLOOR_S = 60.0
 """No shorter silence is looked into."""
@@ -18,6 +20,10 @@ USUAL_GAPS = 10
 LONGEST_GAPS = 2
 LEAST_STEPS = 5
 """With fewer steps behind it, nobody knows how long one takes."""
+EARLY_FLOOR_S = 600.0
+"""No shorter silence counts where so few steps are known, unless the ranks themselves say that they wait."""
+WAIT_FLOOR_S = 300.0
+"""Nor one in which some ranks wait for others that move."""
 LONGEST_TURN_S = 5.0
 """What one turn adds to a silence at most: in a longer pause nobody looked."""
 
@@ -62,11 +68,12 @@ class Pace:
 
     usual_s: float
     longest_s: float
+    floor_s: float = FLOOR_S
 
     @property
     def patience_s(self) -> float:
         """How long it may be silent before it is said to hang."""
-        return max(FLOOR_S, USUAL_GAPS * self.usual_s, LONGEST_GAPS * self.longest_s)
+        return max(self.floor_s, USUAL_GAPS * self.usual_s, LONGEST_GAPS * self.longest_s)
 
 
 def pace_of(points: Iterable[tuple[int, float]], started_s: float) -> Pace | None:
@@ -80,17 +87,35 @@ def pace_of(points: Iterable[tuple[int, float]], started_s: float) -> Pace | Non
     for step, time_s in points:
         if time_s >= started_s:
             times[step] = min(time_s, times.get(step, time_s))
-    if len(times) < LEAST_STEPS:
+    if 0 < len(times) < LEAST_STEPS:
+        # With what came before the first step: its longest gap is all that is known.
+        moments = [started_s, *sorted(times.values())]
+        longest_s = max(later - earlier for earlier, later in pairwise(moments))
+        return Pace(usual_s=longest_s, longest_s=longest_s, floor_s=EARLY_FLOOR_S)
+    if not times:
         return None
     gaps = [later - earlier for earlier, later in pairwise(sorted(times.values()))]
     return Pace(usual_s=statistics.median(gaps), longest_s=max(gaps))
 
 
-def hang_reason(silent_s: float, known: Pace | None) -> str | None:
+WAITS = "nothing moves"
+"""How the reason begins of a job whose ranks say it themselves."""
+
+
+def hang_reason(
+    silent_s: float, known: Pace | None, waits: Sequence[Wait] = (), ranks: int = 0
+) -> str | None:
     """Why the job is said to hang; None where it is not."""
-    if known is None or silent_s <= known.patience_s:
+    waiting = who_waits(waits, ranks)
+    if known is not None and silent_s > known.patience_s:
+        told = f"no step for {_in_words(silent_s)}, where one takes {_in_words(known.usual_s)}"
+        return f"{told}: {waiting}" if waiting else told
+    if silent_s <= FLOOR_S or (known is not None and known.floor_s == FLOOR_S):
         return None
-    return f"no step for {_in_words(silent_s)}, where one takes {_in_words(known.usual_s)}"
+    if nobody_moves(waits, ranks) or (waiting and silent_s > WAIT_FLOOR_S):
+        told = waiting or "no rank has computed, read or printed anything"
+        return f"{WAITS} for {_in_words(silent_s)}: {told}"
+    return None
 
 
 def _in_words(seconds: float) -> str:

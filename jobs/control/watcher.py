@@ -15,11 +15,13 @@ from journeyman.jobs.phases import Phase
 from journeyman.jobs.place import read_places
 from journeyman.jobs.records import JobRecord
 from journeyman.jobs.stacks import read_stacks, stacks_text
+from journeyman.jobs.waits import Wait, read_waits
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_api import MlflowApi
 
 _logger = logging.getLogger(__name__)
 
+WAITS_EVERY_S = 10.0
 _METRICS_READ = 3
 """How many metrics' points are read to learn a job's pace."""
 
@@ -33,6 +35,8 @@ class Watcher:
         self._watches: dict[str, Watch] = {}
         self._paces: dict[str, Future[Pace | None]] = {}
         """Of the jobs that are silent."""
+        self._waits: dict[str, tuple[float, Future[list[Wait]], list[Wait] | None]] = {}
+        """When it was asked last what the ranks say, what comes of it, and what they said before."""
         self._stacks: dict[str, Future[str]] = {}
         """Where the stacks of a job that hangs are stored."""
         self._lookers = background(2, "look")
@@ -49,12 +53,17 @@ class Watcher:
         progress = {}
         for job in jobs:
             watch = self._watches[job.run.run_id]
-            silent = job.phase is Phase.RUNNING and watch.silent_s > FLOOR_S
-            progress[job.run.run_id] = Progress(watch=watch, pace=self._pace(job, watch) if silent else None)
+            silent = watch.silent_s > FLOOR_S
+            pace = self._pace(job, watch) if silent and job.phase is Phase.RUNNING else None
+            # Whose pace is known needs no word of its ranks.
+            asked = silent and (pace is None or pace.floor_s > FLOOR_S)
+            waits = self._waits_of(job, now) if asked else None
+            progress[job.run.run_id] = Progress(watch=watch, pace=pace, waits=waits)
         # Read again, and stored again, when a job is silent once more.
         silent_now = {run_id for run_id, each in self._watches.items() if each.silent_s > FLOOR_S}
         self._paces = {key: pace for key, pace in self._paces.items() if key in silent_now}
         self._stacks = {key: stacks for key, stacks in self._stacks.items() if key in silent_now}
+        self._waits = {key: waits for key, waits in self._waits.items() if key in silent_now}
         return progress
 
     def stored_stacks(self, job: JobRecord, now: float) -> str | None:
@@ -92,6 +101,16 @@ class Watcher:
             for point in self._mlflow.metric_history(job.run.run_id, metric)
         ]
         return pace_of(points, (job.workers_started_ms or 0) / 1000)
+
+    def _waits_of(self, job: JobRecord, now: float) -> list[Wait] | None:
+        """What its ranks say of themselves, as of the last time that it was read; None before the first."""
+        asked_s, reading, known = self._waits.get(job.run.run_id, (-WAITS_EVERY_S, None, None))
+        if reading is not None and reading.done() and reading.exception() is None:
+            known = reading.result()
+        if reading is None or (reading.done() and not 0 <= now - asked_s < WAITS_EVERY_S):
+            asked_s, reading = now, self._lookers.submit(read_waits, self._mlflow, job.run, job.attempt)
+        self._waits[job.run.run_id] = (asked_s, reading, known)
+        return known
 
     def _store_stacks(self, job: JobRecord, now: float) -> str:
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))

@@ -63,18 +63,19 @@ def classify(errors: Mapping[int, RankError], workers: int | None = None) -> Out
     `workers` is how many ranks there were; None where that is not known.
     """
     taken = {rank: error for rank, error in errors.items() if error.cause is Cause.PREEMPTED}
+    stopped = {rank: error for rank, error in errors.items() if error.cause is Cause.STOPPED}
     dead = {rank: error for rank, error in errors.items() if error.cause is Cause.MACHINE}
     living = {rank: error for rank, error in errors.items() if rank not in dead and rank not in taken}
     own = {rank: error for rank, error in living.items() if not _is_echo(error)}
     if not own and workers == len(living) and _all_alike(living):
         # Nobody is gone and nobody saw another go: it is the set-up that they have in common.
         own = living
-    # What the others raise when a node is taken away is of that; what is their own is raised again.
-    first = taken or own or dead or errors
+    # What the others raise when a node is taken away, or when all are told to end, is of that.
+    first = taken or stopped or own or dead or errors
     rank = _first_in_time(first)
     error = first[rank]
     return Outcome(
-        cause=error.cause if taken or own else Cause.MACHINE,
+        cause=error.cause if taken or stopped or own else Cause.MACHINE,
         message=error.message,
         rank=rank,
         detail=error.detail,

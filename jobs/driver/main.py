@@ -18,6 +18,7 @@ from journeyman.errors import described
 from journeyman.jobs.attempt import ENDED_MS, RESUMED, moment
 from journeyman.jobs.driver.checkpoints import Committed, committed, newest_committed
 from journeyman.jobs.driver.classify import classify, death_of_worker, ran_out_of_memory
+from journeyman.jobs.driver.keep import KeepCheckpoints, prune_quietly
 from journeyman.jobs.driver.superseded import remove_superseded
 from journeyman.jobs.driver.trainer import build_trainer, run_config
 from journeyman.jobs.environment import CLAIMANT, START_RETRIES, STORAGE, WORKERS
@@ -87,7 +88,13 @@ def _attempted(mlflow: Mlflow, run: Run, spec: TrainSpec, attempt: int) -> Outco
     if kept.resume is not None:
         mlflow.claim(run.run_id, moment(attempt, RESUMED), f"{kept.resume.step} {kept.resume.place}")
         sys.stdout.write(f"attempt {attempt} resumes from {kept.resume.path}\n")
-    outcome = train(spec, kept.config, kept.resume.path if kept.resume else None)
+    keep = None
+    if spec.keep_checkpoints != "all":
+        keep = KeepCheckpoints(kept.files, kept.folder, attempt, spec.keep_checkpoints)
+    outcome = train(spec, kept.config, kept.resume.path if kept.resume else None, keep)
+    if spec.keep_checkpoints != "all":
+        # What was committed last may have come after the last look.
+        prune_quietly(kept.files, kept.folder, attempt, spec.keep_checkpoints)
     try:
         written = committed(kept.files, kept.folder, str(attempt))
     except (OSError, ValueError) as error:
@@ -106,9 +113,12 @@ def _look_at(storage: str, run_id: str, attempt: int) -> _Storage:
     return _Storage(config=config, files=context.storage_filesystem, folder=folder, resume=resume)
 
 
-def train(spec: TrainSpec, config: RunConfig, resume: str | None) -> Outcome:
+def train(
+    spec: TrainSpec, config: RunConfig, resume: str | None, keep: KeepCheckpoints | None = None
+) -> Outcome:
     """Run the trainer to its end, whatever that is."""
     workers = int(os.environ[WORKERS])
+    config.callbacks = [*(config.callbacks or []), *([keep] if keep is not None else [])]
     try:
         trainer = build_trainer(spec, config, workers, resume)
     except ValueError as error:

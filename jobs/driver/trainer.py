@@ -14,6 +14,7 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from journeyman.cluster.resources import ray_amounts
 from journeyman.jobs.driver.start_watch import StartWatch
+from journeyman.jobs.driver.stop_watch import StopWatch
 from journeyman.jobs.spec import TrainSpec
 from journeyman.jobs.worker.entry import train_on_worker
 from journeyman.jobs.worker.ready import ReadyMark
@@ -28,6 +29,11 @@ class _Lean(DataParallelTrainer):  # type: ignore[misc]
         default = super()._create_default_callbacks()
         lean = (each for each in default if not isinstance(each, _NEEDLESS))
         return [*lean, StartWatch(), ReadyMark()]
+
+
+class _LeanScript(_Lean):
+    def _create_default_callbacks(self) -> list[RayTrainCallback]:
+        return [*super()._create_default_callbacks(), StopWatch()]
 
 
 class _LeanTorch(_Lean, TorchTrainer):  # type: ignore[misc]
@@ -67,5 +73,5 @@ def build_trainer(
     }
     if spec.run:
         # A plain backend: TorchTrainer would open a process group and take the port the script wants.
-        return _Lean(backend_config=BackendConfig(), **arguments)
+        return _LeanScript(backend_config=BackendConfig(), **arguments)
     return _LeanTorch(**arguments)

@@ -8,26 +8,47 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 from ray.train import Checkpoint, get_checkpoint
 from ray.train.v2._internal.execution.context import get_train_context
 
+from journeyman.jobs.worker.stillness import Stillness
+
 _STEP_KEYS = ("step", "global_step", "iteration", "training_iteration", "epoch")
+_BATCH_KEYS = {"batch", "batch_idx", "batch_index", "batch_id", "minibatch", "iter"}
+_INT64 = range(-(2**63), 2**63)
 _COUNT = "journeyman_reports"
 """Key of the count of reports in a checkpoint's metadata."""
 
 
 def metric_points(metrics: Mapping[str, Any], count: int) -> tuple[dict[str, float], int]:
-    """The numbers of a report by flat name, and the step they belong to."""
-    step_key = next((key for key in _STEP_KEYS if isinstance(metrics.get(key), int)), None)
+    """The numbers of a report by flat name, and the step they belong to.
+
+    An epoch is no step where the report says which of its batches it is of: they would all be at one.
+    """
+    keys = [key for key in _STEP_KEYS if _whole(metrics.get(key)) is not None]
+    step_key = next((key for key in keys if key != "epoch" or not _BATCH_KEYS & metrics.keys()), None)
+    step = None if step_key is None else _whole(metrics[step_key])
     flat = _flat(metrics)
-    if step_key is None:
+    if step_key is None or step is None:
         return flat, count
     # A column that repeats the step says nothing as a chart.
     flat.pop(step_key, None)
-    return flat, int(metrics[step_key])
+    return flat, step
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number that MLflow takes for a step, whichever library made it; 3.0 is one too."""
+    if not isinstance(value, Real) and getattr(value, "size", 0) == 1:
+        value = value.item()
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        number = float(value)
+        value = int(number) if number.is_integer() else None
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) not in _INT64:
+        return None
+    return int(value)
 
 
 def _flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
@@ -65,7 +86,9 @@ def record_reports(
     report = context.report
     count = before = reports_before(get_checkpoint())
 
-    def recorded(metrics: dict[str, Any], checkpoint: Checkpoint | None = None, *rest: Any) -> None:
+    def recorded(
+        metrics: dict[str, Any], checkpoint: Checkpoint | None = None, *rest: Any, **named: Any
+    ) -> None:
         nonlocal count
         if checkpoint is not None:
             look()
@@ -77,6 +100,18 @@ def record_reports(
             with contextlib.suppress(OSError):
                 checkpoint.update_metadata({_COUNT: count})
             flush()
-        report(metrics, checkpoint, *rest)
+        report(metrics, checkpoint, *rest, **named)
 
     context.report = recorded
+
+
+def know_waits(stillness: Stillness) -> None:
+    """Have it known while this worker is in `ray.train.report`, which waits for all of them."""
+    context = get_train_context()
+    report = context.report
+
+    def waited_for(*arguments: Any, **named: Any) -> None:
+        with stillness.reporting():
+            report(*arguments, **named)
+
+    context.report = waited_for

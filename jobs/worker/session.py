@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -35,12 +36,15 @@ from journeyman.jobs.log_shipper import LogShipper, own_output_files
 from journeyman.jobs.outcome import Cause, Raised, RankError
 from journeyman.jobs.place import Place, place_path
 from journeyman.jobs.spec import TrainSpec
+from journeyman.jobs.waits import Wait, wait_path
+from journeyman.jobs.worker.cause import why_it_ended
 from journeyman.jobs.worker.fence import Fence
-from journeyman.jobs.worker.reports import record_reports
-from journeyman.jobs.worker.script import run_script
+from journeyman.jobs.worker.reports import know_waits, record_reports
+from journeyman.jobs.worker.script import run_script, why_stop
+from journeyman.jobs.worker.stillness import Stillness
 from journeyman.tracking.job_store import environment, store
 from journeyman.tracking.mlflow_rest import Mlflow, job_client
-from journeyman.tracking.records import WORKERS_STARTED_MS, Run
+from journeyman.tracking.records import WORKERS_STARTED_MS, Run, shortened
 
 _CHECKPOINT_FLUSH_S = 5.0
 """How long a checkpoint waits for a server that is away before it counts without its metrics."""
@@ -81,11 +85,20 @@ def work(order: dict[str, Any]) -> None:
         rest.claim(run_id, moment(attempt, STARTED_MS), started_ms)
         rest.set_tags(run_id, {WORKERS_STARTED_MS: started_ms})
     with LogShipper(rest, run, rank_source(rank), attempt, own_output_files()) as shipper:
+        stillness = Stillness(rank, shipper.written_bytes, lambda wait: _tell_wait(rest, run, attempt, wait))
+
+        def started(pid: int) -> None:
+            stillness.runs_in(pid)
+            _tell_place(rest, run, attempt, rank, pid)
+
         try:
-            with _system_metrics(run_id, attempt), fence.watched() if rank == 0 else contextlib.nullcontext():
-                run_training(
-                    spec, rank, fence, rest.now_ms, lambda pid: _tell_place(rest, run, attempt, rank, pid)
-                )
+            with contextlib.ExitStack() as around:
+                around.enter_context(_system_metrics(run_id, attempt))
+                around.enter_context(stillness.watched())
+                os.environ[environment.POINTS] = around.enter_context(tempfile.TemporaryDirectory())
+                if rank == 0:
+                    around.enter_context(fence.watched())
+                run_training(spec, rank, fence, rest.now_ms, started, stillness)
         except RankError as error:
             raised = Raised(node=socket.gethostname(), time_s=time.time())
             raise _told_by_output(error, shipper.tail(), raised) from None
@@ -143,14 +156,25 @@ def _tell_place(rest: Mlflow, run: Run, attempt: int, rank: int, pid: int) -> No
         rest.upload(run, place_path(attempt, rank), place.to_json().encode())
 
 
+def _tell_wait(rest: Mlflow, run: Run, attempt: int, wait: Wait) -> None:
+    with contextlib.suppress(JourneymanError):
+        rest.upload(run, wait_path(attempt, wait.rank), wait.to_json().encode())
+
+
 def run_training(
-    spec: TrainSpec, rank: int, fence: Fence, now_ms: Callable[[], int], started: Callable[[int], None]
+    spec: TrainSpec,
+    rank: int,
+    fence: Fence,
+    now_ms: Callable[[], int],
+    started: Callable[[int], None],
+    stillness: Stillness,
 ) -> None:
     """Call the person's function, or run their script, to its end; `started` is told which process does."""
     if spec.run:
-        run_script(spec.run, os.environ, started)
+        run_script(spec.run, os.environ, started, spec.grace, why_stop)
         return
     started(os.getpid())
+    know_waits(stillness)
     if rank == 0:
         client = mlflow.MlflowClient()
         run_id, attempt = os.environ[environment.RUN_ID], os.environ[environment.ATTEMPT]
@@ -194,15 +218,15 @@ def _raised(error: BaseException) -> RankError:
 
 
 def _told_by_output(error: RankError, tail: str, raised: Raised) -> RankError:
-    """With its time, and what a script printed last: its traceback's last line is mostly the cause."""
+    """With its time, and with what a script printed of its cause."""
     if error.detail:
         return RankError(error.message, cause=error.cause, detail=error.detail, raised=raised)
-    last = next((line for line in reversed(tail.splitlines()) if line.strip()), "")
-    message = f"{error.message}: {last}" if last else error.message
+    told, among = why_it_ended(tail)
+    message = f"{error.message}: {told}" if told and error.cause is not Cause.STOPPED else error.message
     return RankError(
         message[:_MAX_MESSAGE_CHARACTERS],
         cause=error.cause,
-        detail=tail[-_MAX_DETAIL_CHARACTERS:],
+        detail=shortened(among, _MAX_DETAIL_CHARACTERS),
         raised=raised,
     )
 

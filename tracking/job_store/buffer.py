@@ -1,4 +1,4 @@
-"""What a job's process has logged and MLflow does not hold yet: first value wins, in order, in batches.
+"""What a job's process has logged and MLflow does not hold yet: in order, in batches, once.
 
 Pure: nothing here knows of threads, clocks or HTTP. The recorder owns those.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -153,6 +153,37 @@ class Steps:
         return index >= 0 and step in self._ranges[index]
 
 
+class Held:
+    """The points of a metric that MLflow held before this process came to it."""
+
+    def __init__(self, steps: Iterable[int] = ()) -> None:
+        counts = Counter(steps)
+        self._once = Steps(step for step, count in counts.items() if count == 1)
+        self._more = {step: count for step, count in counts.items() if count > 1}
+        self._seen = Steps()
+        # Logged without steps: which of its values come again, nobody knows, and the last is what counts.
+        self._unstepped = set(counts) <= {0}
+        self._last: tuple[Any, ...] = ()
+        self._last_is_new = True
+
+    def is_new(self, point: Point) -> bool:
+        """Whether it is none of those that are held; asked of each point in its order, once.
+
+        An attempt that goes again over steps logs as many values at each as the one before it did.
+        """
+        told = (point.step, point.timestamp_ms, repr(point.value))
+        if told != self._last:
+            # The same for a model, right behind the run's, is one with it.
+            self._last, self._last_is_new = told, self._unstepped or self._is_new(point.step)
+        return self._last_is_new
+
+    def _is_new(self, step: int) -> bool:
+        if self._more.get(step):
+            self._more[step] -= 1
+            return False
+        return step not in self._once or not self._seen.add(step)
+
+
 class Buffer:
     """Entries on their way to MLflow, each once and in order. Not safe for threads by itself.
 
@@ -167,9 +198,9 @@ class Buffer:
         self._others: deque[tuple[int, Param | Tag | Call]] = deque()
         self._newest = 0
         self._taken: int | None = None
-        self._logged: dict[str, Steps] = {}
-        self._last: dict[str, Point] = {}
-        self._stored: dict[str, Steps] = {}
+        self._last: dict[str, tuple[Point, int]] = {}
+        """The newest point of each metric as it was logged, and the time under which it is sent."""
+        self._stored: dict[str, Held] = {}
         self._unlearned: set[str] = set()
         self._params: dict[str, str] = {}
         self._calls: set[Call] = set()
@@ -182,27 +213,27 @@ class Buffer:
 
     # -- in ------------------------------------------------------------------------------------------
 
-    def add_point(self, point: Point) -> bool:
-        """Whether the point says something new, or nothing worth telling; False where a value is given up.
+    def add_point(self, point: Point) -> None:
+        """Of values at one step MLflow shows the latest: those of one millisecond are put one after another.
 
-        MLflow tells a model's metric by logging a run's point once more with the model's id: the very same
-        point passes, and the server keeps one on the run.
+        MLflow tells a model's metric by logging a run's point once more with the model's id: that is the very
+        same point, of which the server keeps one on the run.
         """
-        steps = self._logged.get(point.key)
-        if steps is None:
-            steps = self._logged[point.key] = Steps()
+        before = self._last.get(point.key)
+        sent_ms = point.timestamp_ms
+        if before is None:
             if point.key not in self._stored:
                 self._unlearned.add(point.key)
-        if steps.add(point.step):
-            self._last[point.key] = point
-        else:
-            last = self._last[point.key]
-            if point.model_id is None or point.timestamp_ms > last.timestamp_ms:
-                return False
-            if point[1:4] != last[1:4]:
-                return True
-        self._append(self._points, point)
-        return True
+        elif point.step == before[0].step:
+            again = point.model_id is not None and repr(point[1:4]) == repr(before[0][1:4])
+            if again:
+                sent_ms = before[1]
+            elif before[0].timestamp_ms <= sent_ms <= before[1]:
+                sent_ms = before[1] + 1
+        self._last[point.key] = (point, sent_ms)
+        self._append(
+            self._points, point if sent_ms == point.timestamp_ms else point._replace(timestamp_ms=sent_ms)
+        )
 
     def add_param(self, key: str, value: str) -> None:
         value = storable(value[:MAX_PARAM_CHARACTERS])
@@ -235,8 +266,8 @@ class Buffer:
         return tuple(self._unlearned)
 
     def learn(self, key: str, steps: Iterable[int]) -> None:
-        """MLflow holds these steps of a metric already: they are not sent again."""
-        self._stored[key] = Steps(steps)
+        """MLflow holds points at these steps of a metric already: they are not sent again."""
+        self._stored[key] = Held(steps)
         self._unlearned.discard(key)
 
     def take(self) -> Batch | None:
@@ -265,10 +296,11 @@ class Buffer:
             point = self._points[0][1]
             if point.key in self._unlearned:
                 break
-            if point.step not in self._stored[point.key]:
+            # First the size: whether a point is new is asked once.
+            if size_bytes + _point_bytes(point) > MAX_BODY_BYTES:
+                break
+            if self._stored[point.key].is_new(point):
                 size_bytes += _point_bytes(point)
-                if size_bytes > MAX_BODY_BYTES:
-                    break
                 points.append(point)
             self._points.popleft()
         batch = Batch(tuple(points), params, tags)
@@ -282,7 +314,7 @@ class Buffer:
         self._taken = None
 
     def forget_unsent(self) -> None:
-        """Give up all that waits. What was logged stays known: it is another's to send."""
+        """Give up all that waits: it is another's to send."""
         self._points.clear()
         self._others.clear()
         self._taken = None

@@ -18,6 +18,8 @@ ATTEMPT = "JOURNEYMAN_ATTEMPT"
 """Which attempt at the job this is, from 1."""
 RANK = "JOURNEYMAN_RANK"
 """The rank of the process among the job's workers; torchrun's own RANK where it is not set."""
+POINTS = "JOURNEYMAN_POINTS"
+"""A folder of this machine where the processes of one rank say which points are theirs."""
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 
@@ -48,5 +50,13 @@ class Job:
 
 
 def rank() -> int:
-    """The rank of this process, asked anew each time: frameworks set RANK after MLflow is imported."""
-    return int(os.environ.get(RANK) or os.environ.get("RANK") or 0)
+    """The rank of this process, asked anew each time: frameworks set RANK after MLflow is imported.
+
+    A process that rank 0 has started, and which has a rank of its own among others, is not rank 0.
+    """
+    return _number(RANK) or _number("RANK")
+
+
+def _number(name: str) -> int:
+    text = os.environ.get(name, "")
+    return int(text) if text.isdecimal() else 0

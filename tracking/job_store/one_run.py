@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from mlflow.entities import (
     Experiment,
@@ -29,15 +32,16 @@ from mlflow.utils.validation import path_not_unique, validate_param_and_metric_n
 
 from journeyman.tracking.job_store.buffer import MAX_KEY_CHARACTERS, Call, Param, Point, Tag
 from journeyman.tracking.job_store.environment import rank
-from journeyman.tracking.job_store.recorder import Recorder
+from journeyman.tracking.job_store.recorder import SYSTEM_METRICS, Recorder
 
 READ_FLUSH_S = 2.0
 """How long a read waits for what was written before it."""
 ASYNC_FLUSH_S = 10.0
-SYSTEM_METRICS = "system/"
 _OF_THE_JOB = (MLFLOW_RUN_NAME, MLFLOW_USER, MLFLOW_PARENT_RUN_ID)
 """Tags that say whose run it is. A nested run's parent would be itself."""
 _SOURCE = "mlflow.source."
+_PROXIED = "mlflow-artifacts:"
+_ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -55,10 +59,25 @@ class OneRunStore(RestStore):  # type: ignore[misc]  # MLflow is not followed by
     """
 
     def __init__(self, store_uri: str, recorder: Recorder) -> None:
-        super().__init__(functools.partial(get_default_host_creds, store_uri))
+        server = store_uri if store_uri.startswith(("http://", "https://")) else recorder.server.url
+        super().__init__(functools.partial(get_default_host_creds, server))
         self._recorder = recorder
         self._job = recorder.job
         self._deferred = _DeferredStore(recorder)
+        self._elsewhere = store_uri.rstrip("/") != recorder.server.url
+        if self._elsewhere:
+            recorder.warn_once(
+                f"address {store_uri}",
+                f"the tracking address {_without_password(store_uri)} is not used for this job's run: "
+                f"Journeyman writes what is logged to run {self._job.run_id} at "
+                f"{_without_password(recorder.server.url)}",
+            )
+
+    def _location(self, uri: str) -> str:
+        """Where artifacts are, in a form that holds under another tracking address than the job's too."""
+        if not self._elsewhere or not uri.startswith(_PROXIED):
+            return uri
+        return f"{self._recorder.server.url}{_ARTIFACTS}{urlsplit(uri).path}"
 
     def flush(self, timeout_s: float) -> bool:
         """Whether everything logged before the call is on the server, after at most `timeout_s`."""
@@ -121,7 +140,7 @@ class OneRunStore(RestStore):  # type: ignore[misc]  # MLflow is not followed by
             start_time=self._job.started_ms if start_ms is None else start_ms,
             end_time=None,
             lifecycle_stage=LifecycleStage.ACTIVE,
-            artifact_uri=self._job.artifact_uri,
+            artifact_uri=self._location(self._job.artifact_uri),
             run_name=self._job.run_name,
         )
 
@@ -215,27 +234,24 @@ class OneRunStore(RestStore):  # type: ignore[misc]  # MLflow is not followed by
             metrics = [metric for metric in metrics if str(metric.key).startswith(SYSTEM_METRICS)]
             params = tags = ()
         self._recorder.log(
-            [_point(metric) for metric in metrics if self._is_key("metric", metric.key)],
-            [Param(param.key, str(param.value)) for param in params if self._is_key("param", param.key)],
-            [
-                Tag(tag.key, str(tag.value))
-                for tag in tags
-                if self._is_key("tag", tag.key) and not _is_of_the_job(tag.key)
-            ],
+            [_point(metric, self._key("metric", metric.key)) for metric in metrics],
+            [Param(self._key("param", param.key), str(param.value)) for param in params],
+            [Tag(self._key("tag", tag.key), str(tag.value)) for tag in tags if not _is_of_the_job(tag.key)],
         )
 
-    def _is_key(self, what: str, key: Any) -> bool:
-        """Whether MLflow would take the key. One it refuses would cost the batch it travels in."""
-        if _is_key(key):
-            return True
-        self._recorder.warn_once(
-            f"{what} {key!r}",
-            f"{what} {key!r} was dropped: MLflow takes names of up to {MAX_KEY_CHARACTERS} letters, digits, "
-            "'_', '-', '.', ' ', ':' and '/' that read as a relative path",
-        )
-        return False
+    def _key(self, what: str, given: Any) -> str:
+        """The key that MLflow takes and is nearest. One it refuses would cost the batch it travels in."""
+        key = allowed_key(given)
+        if key != given:
+            self._recorder.warn_once(
+                f"{what} {given!r}",
+                f"{what} {given!r} is stored as {key!r}: MLflow takes names of up to {MAX_KEY_CHARACTERS} "
+                "letters, digits, '_', '-', '.', ' ', ':' and '/' that read as a relative path",
+            )
+        return key
 
     def delete_tag(self, run_id: str, key: str) -> None:
+        key = allowed_key(key) if self._is_own(run_id) else key
         if not self._is_own(run_id):
             super().delete_tag(run_id, key)
         elif not rank() and not _is_of_the_job(key):
@@ -264,7 +280,19 @@ class OneRunStore(RestStore):  # type: ignore[misc]  # MLflow is not followed by
         created = super().create_logged_model(experiment_id, name, source, tags, params, model_type)
         if not source_run_id:
             self.log_outputs(source, [LoggedModelOutput(created.model_id, step=0)])
-        return created
+        return self._located(created)
+
+    def get_logged_model(self, model_id: str, *arguments: Any, **named: Any) -> LoggedModel:
+        return self._located(super().get_logged_model(model_id, *arguments, **named))
+
+    def finalize_logged_model(self, model_id: str, status: Any) -> LoggedModel:
+        return self._located(super().finalize_logged_model(model_id, status))
+
+    def _located(self, model: LoggedModel) -> LoggedModel:
+        if not self._elsewhere:
+            return model
+        told = model.to_dictionary() | {"artifact_location": self._location(model.artifact_location)}
+        return LoggedModel.from_dictionary(told)
 
     def log_outputs(self, run_id: str, models: Any) -> None:
         # From every rank: whichever publishes, its model is the run's.
@@ -305,6 +333,12 @@ class _DeferredStore(RestStore):  # type: ignore[misc]  # MLflow is not followed
         self._recorder.log(call=Call(api, json_body))
 
 
+def _without_password(uri: str) -> str:
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment="").geturl() if host else uri
+
+
 def _refuse(message: str) -> NoReturn:
     raise MlflowException.invalid_parameter_value(message)
 
@@ -314,16 +348,33 @@ def _is_of_the_job(tag: str) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def _is_key(key: Any) -> bool:
+def allowed_key(given: Any) -> str:
+    """`timing(s)/gen` as `timing_s_/gen`: what MLflow does not take is `_`, and a path has no detours."""
+    key = str(given)
+    if _is_key(key):
+        return key
+    parts = ("_" if part == ".." else part for part in _NO_KEY.sub("_", key).split("/"))
+    nearest = "/".join(part for part in parts if part not in ("", ".")) or "_"
+    if len(nearest) > MAX_KEY_CHARACTERS:
+        # Names so long mostly differ at their end.
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        nearest = f"{nearest[: MAX_KEY_CHARACTERS - 9]}-{digest}"
+    return nearest if _is_key(nearest) else f"name-{hashlib.sha256(nearest.encode()).hexdigest()[:8]}"
+
+
+_NO_KEY = re.compile(r"[^/\w.\- :]")
+
+
+def _is_key(key: str) -> bool:
     return (
-        isinstance(key, str)
-        and len(key) <= MAX_KEY_CHARACTERS
+        len(key) <= MAX_KEY_CHARACTERS
+        and not key.endswith("\n")
         and validate_param_and_metric_name(key) is not None
         and not path_not_unique(key)
     )
 
 
-def _point(metric: Metric) -> Point:
+def _point(metric: Metric, key: str) -> Point:
     """Raises MlflowException, to the one who logs it, for what MLflow could not store."""
     try:
         value, timestamp_ms, step = float(metric.value), int(metric.timestamp), int(metric.step)
@@ -331,9 +382,7 @@ def _point(metric: Metric) -> Point:
         _refuse_metric(metric, error)
     if step != metric.step or step not in _INT64 or timestamp_ms not in _INT64 or timestamp_ms < 0:
         _refuse_metric(metric, "step and timestamp are whole numbers, the timestamp not negative")
-    return Point(
-        metric.key, value, timestamp_ms, step, metric.model_id, metric.dataset_name, metric.dataset_digest
-    )
+    return Point(key, value, timestamp_ms, step, metric.model_id, metric.dataset_name, metric.dataset_digest)
 
 
 def _refuse_metric(metric: Metric, why: object) -> NoReturn:

@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mlflow.entities import LifecycleStage
@@ -26,7 +27,8 @@ from mlflow.utils.proto_json_utils import parse_dict
 from mlflow.utils.rest_utils import http_request, verify_rest_response
 
 from journeyman.tracking.job_store.buffer import Batch, Buffer, Call, Param, Point, Tag
-from journeyman.tracking.job_store.environment import Job
+from journeyman.tracking.job_store.environment import POINTS, Job
+from journeyman.tracking.job_store.ledger import Ledger
 
 _logger = logging.getLogger(__name__)
 
@@ -40,6 +42,8 @@ READ_TIMEOUT_S = 5.0
 AWAY_S = 10.0
 """For how long after a failure readers are spared another wait."""
 HISTORY_PAGE = 5000
+SYSTEM_METRICS = "system/"
+"""What MLflow's own samples of CPU and memory are called."""
 
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
 """The server has read the request and will say the same next time."""
@@ -179,6 +183,7 @@ class Recorder:
         self._metrics_before: frozenset[str] | None = None
         self._failures = 0
         self._warned: set[str] = set()
+        self._ledger = Ledger(os.environ.get(POINTS))
         # Held across the fork, so that the child finds the buffer between two changes and not amid one.
         os.register_at_fork(
             before=lambda: self._changed.acquire(),
@@ -206,7 +211,8 @@ class Recorder:
         """Take entries and return at once."""
         with self._changed:
             was_empty = not len(self._buffer)
-            repeated = [point for point in points if not self._buffer.add_point(point)]
+            for point in points:
+                self._buffer.add_point(point)
             for param in params:
                 self._buffer.add_param(*param)
             for tag in tags:
@@ -218,12 +224,6 @@ class Recorder:
             if len(self._buffer) and (self._thread is None or not self._thread.is_alive()):
                 self._thread = threading.Thread(target=self._run, name="journeyman-recorder", daemon=True)
                 self._thread.start()
-        for point in repeated:
-            self.warn_once(
-                f"metric {point.key!r}",
-                f"metric {point.key!r} was logged again at step {point.step} and the first value was kept; "
-                "pass step=",
-            )
 
     def warn_once(self, subject: str, message: str) -> None:
         if subject not in self._warned:
@@ -295,8 +295,11 @@ class Recorder:
 
         `stored` are the params that the run holds, read at the first refusal.
         """
+        if stored is None and batch.points:
+            batch = self._without_others(batch)
         try:
-            self.server.log(self.job.run_id, batch)
+            if len(batch):
+                self.server.log(self.job.run_id, batch)
         except RestException as error:
             doubtful = error.error_code in _DOUBTFUL and self._failures >= _DOUBTS
             if not doubtful and not _refused(error):
@@ -314,6 +317,19 @@ class Recorder:
                 self.warn_once(f"refused {names[0]}", message)
             for part in parts:
                 self._send(part, stored)
+
+    def _without_others(self, batch: Batch) -> Batch:
+        """Without what another process of this rank logs too."""
+        if all(point.key.startswith(SYSTEM_METRICS) for point in batch.points):
+            # A rank's own process samples them beside the script.
+            return batch
+        kept = self._ledger.own(batch.points)
+        for key in {point.key for point in batch.points} - {point.key for point in kept}:
+            self.warn_once(
+                f"others' {key}",
+                f"metric {key!r} is logged by another process of this rank too, and kept from it",
+            )
+        return replace(batch, points=tuple(kept)) if len(kept) < len(batch.points) else batch
 
     def _settle(self) -> None:
         with self._changed:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from journeyman.tracking.job_store.environment import RUN_ID, TRACKING_URI, Job
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 
 EXIT_FLUSH_S = 10.0
+_OTHER_SCHEMES = ("", "file", "sqlite", "postgresql", "mysql", "mssql", "databricks", "databricks-uc", "uc")
+"""Of MLflow's tracking addresses, beside those of servers behind HTTP."""
 
 
 def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
@@ -28,9 +31,22 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
     """
     from journeyman.tracking.job_store.one_run import OneRunStore, plain_store
 
+    _answer_every_address()
     if RUN_ID not in os.environ:
         return plain_store(store_uri)
     return OneRunStore(store_uri, _recorder(_job_server(store_uri)))
+
+
+def _answer_every_address() -> None:
+    """In a job's process, whatever the code names as tracking address leads to the job's run.
+
+    By entry points, MLflow's server would be given this store too, for the database of its own records.
+    """
+    utils = sys.modules.get("mlflow.tracking._tracking_service.utils")
+    registry = getattr(utils, "_tracking_store_registry", None)
+    if RUN_ID in os.environ and registry is not None:
+        for scheme in _OTHER_SCHEMES:
+            registry.register(scheme, tracking_store)
 
 
 def flush(timeout_s: float) -> bool:
@@ -58,6 +74,8 @@ def _job_server(store_uri: str) -> str:
     return (_SERVER_URL or store_uri).rstrip("/")
 
 
+# MLflow loads this module when all of its own stores are known.
+_answer_every_address()
 if RUN_ID in os.environ:
     # Here and not with the recorder: callbacks run last in, first out, and MLflow's own, which ends the run
     # and logs the last system metrics, is registered after this module is loaded.

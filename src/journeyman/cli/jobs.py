@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -423,17 +423,10 @@ def logs(
         raise UsageError(f"--rank {rank}: not a rank", "Use a number such as 0, `all`, or `driver`.")
     client = connect(context)
     found = client.job(reference)
-    skipped: Counter[str] = Counter()
-    if tail is not None:
-        stored = Counter(source for source, _ in log_lines(client.logs(found, rank)))
-        skipped = Counter({source: max(0, count - tail) for source, count in stored.items()})
-    chunks = client.follow_logs(found, rank) if follow else client.logs(found, rank)
+    chunks = client.follow_logs(found, rank, tail) if follow else client.logs(found, rank, tail)
     written = 0
     try:
         for source, line in log_lines(chunks):
-            if skipped[source] > 0:
-                skipped[source] -= 1
-                continue
             written += 1
             say(f"{source} | {line}" if rank == "all" else line)
     except KeyboardInterrupt:
@@ -448,15 +441,18 @@ def logs(
 
 
 def log_lines(chunks: Iterable[LogChunk]) -> Iterator[Line]:
-    """Whole lines from chunks that end anywhere; sources may take turns."""
+    """Whole lines from chunks that end anywhere; sources may take turns. As a terminal would show them."""
+    from journeyman.jobs.terminal import last_state
+
     begun: dict[str, str] = {}
     for chunk in chunks:
         *whole, rest = (begun.pop(chunk.source, "") + chunk.text).split("\n")
         for line in whole:
-            yield chunk.source, line.removesuffix("\r")
+            yield chunk.source, last_state(line)
         if rest:
             begun[chunk.source] = rest
-    yield from begun.items()
+    for source, line in begun.items():
+        yield source, last_state(line)
 
 
 # -- looking inside ------------------------------------------------------------------------------------

@@ -68,9 +68,19 @@ def examples(*lines: str) -> str:
 
 
 def print_json(value: object) -> None:
+    """JSON as everybody reads it: what it has no number for is "NaN", "Infinity" or "-Infinity"."""
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
-    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+    told = json.dumps(_plain(value), indent=2, default=str, ensure_ascii=False, allow_nan=False)
+    typer.echo(told.encode("utf-8", "replace").decode())
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def print_json_list(values: Iterable[Any]) -> None:

@@ -84,13 +84,13 @@ class Client:
         """Ask for the job to be stopped; control does it. An order that was cut short is ended here."""
         return jobs.cancel(self._connection, reference)
 
-    def logs(self, job: Job, source: str = "all") -> Iterator[LogChunk]:
-        """What is stored of the logs now; `source` is all, driver or a rank."""
-        return jobs.log_reader(self._connection, job, source).read()
+    def logs(self, job: Job, source: str = "all", tail: int | None = None) -> Iterator[LogChunk]:
+        """What is stored of the logs, or the last lines of each source; `source` is all, driver or a rank."""
+        return jobs.logs(self._connection, job, source, tail)
 
-    def follow_logs(self, job: Job, source: str = "all") -> Iterator[LogChunk]:
-        """The logs as they come, until the job has ended."""
-        return jobs.follow_logs(self._connection, job, source)
+    def follow_logs(self, job: Job, source: str = "all", tail: int | None = None) -> Iterator[LogChunk]:
+        """The logs as they come, from the last lines that there are, until the job has ended."""
+        return jobs.follow_logs(self._connection, job, source, tail)
 
     def stacks(self, job: Job, rank: int | None = None) -> list[RankStack]:
         """What each rank of a running job does now, or `rank` alone. Raises UsageError where none runs."""

@@ -196,8 +196,15 @@ def cancel(connection: Connection, reference: str) -> Job:
     return job_of(run, connection.page(run))
 
 
-def follow_logs(connection: Connection, job: Job, source: str) -> Iterator[LogChunk]:
+def logs(connection: Connection, job: Job, source: str, tail: int | None) -> Iterator[LogChunk]:
     reader = log_reader(connection, job, source)
+    return reader.read() if tail is None else reader.tail(tail)
+
+
+def follow_logs(connection: Connection, job: Job, source: str, tail: int | None) -> Iterator[LogChunk]:
+    reader = log_reader(connection, job, source)
+    if tail is not None:
+        yield from reader.tail(tail)
     while True:
         ended = job_of(connection.mlflow.run(job.run_id), "").ended
         yield from reader.read()

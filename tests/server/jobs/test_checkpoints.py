@@ -15,6 +15,7 @@ from ray.train.v2._internal.execution.checkpoint.checkpoint_manager import Check
 from ray.train.v2._internal.execution.storage import StorageContext
 
 from journeyman.jobs.driver.checkpoints import Committed, committed, newest_committed
+from journeyman.jobs.driver.keep import prune
 from journeyman.jobs.driver.trainer import run_config
 
 # Ray Train writes its state by what Pydantic means to drop.
@@ -87,6 +88,62 @@ def test_checkpoint_that_somebody_deleted_is_not_resumed_from(
     found = newest(tmp_path, 3)
     assert found is not None and found.place == "1/checkpoint_1"
     assert "is not there any more" in capsys.readouterr().err
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder / RUN)) for path in folder.glob(f"{RUN}/*/checkpoint_[0-9]*"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "keep", "kept"),
+    [
+        ("loss", [5, 1, 4, 3, 2], 3, [2, 4, 5]),
+        ("val_accuracy", [0.1, 0.9, 0.3, 0.2, 0.4], 3, [2, 4, 5]),
+        # The best is among the newest, or nothing tells it.
+        ("loss", [5, 4, 3, 2, 1], 3, [3, 4, 5]),
+        ("lr", [5, 1, 4, 3, 2], 3, [3, 4, 5]),
+        ("loss", [float("nan"), 1, float("nan"), 3, 2], 2, [2, 5]),
+        ("loss", [1, 2, 3, 4, 5], 1, [5]),
+        ("loss", [3, 2, 1], 5, [1, 2, 3]),
+    ],
+)
+def test_the_newest_checkpoints_and_the_best_are_kept(
+    tmp_path: Path, metric: str, values: list[float], keep: int, kept: list[int]
+) -> None:
+    context = StorageContext(storage_path=str(tmp_path), experiment_dir_name=f"{RUN}/1")
+    manager = CheckpointManager(CheckpointConfig(), context)
+    for number, value in enumerate(values, start=1):
+        path = Path(context.build_checkpoint_path_from_name(f"checkpoint_{number}"))
+        (path / "deep").mkdir(parents=True)
+        (path / "deep" / "weights").write_text("x")
+        checkpoint = Checkpoint(str(path), context.storage_filesystem)
+        result = _TrainingResult(checkpoint=checkpoint, metrics={metric: value, "epoch": number})
+        manager._checkpoint_results.append(result)
+        manager._checkpoint_to_report_index[checkpoint] = number
+        manager._latest_checkpoint_result = result
+        manager._write_state_to_storage()
+        prune(LocalFileSystem(), str(tmp_path / RUN), 1, keep)
+    assert names(tmp_path) == [f"1/checkpoint_{number}" for number in kept]
+    newest_kept = committed(LocalFileSystem(), str(tmp_path / RUN), "1")
+    assert newest_kept is not None and newest_kept.place == f"1/checkpoint_{len(values)}"
+
+
+def test_what_the_attempts_before_left_goes_when_the_newest_has_its_own(tmp_path: Path) -> None:
+    files, folder = LocalFileSystem(), str(tmp_path / RUN)
+    for number in range(1, 4):
+        (tmp_path / RUN / "1").mkdir(parents=True, exist_ok=True)
+        commit(tmp_path, "1", f"checkpoint_{number}", {"epoch": number})
+    prune(files, folder, 2, 1)
+    assert names(tmp_path) == ["1/checkpoint_3"]
+    commit(tmp_path, "2", "checkpoint_4", {"epoch": 4})
+    commit(tmp_path, "3", "checkpoint_5", {"epoch": 5})
+    # An attempt that was replaced touches nothing of those after it.
+    prune(files, folder, 2, 1)
+    assert names(tmp_path) == ["2/checkpoint_4", "3/checkpoint_5"]
+    # Of what cannot be read nothing is removed.
+    (tmp_path / RUN / "3" / CHECKPOINT_MANAGER_SNAPSHOT_FILENAME).write_text("{")
+    prune(files, folder, 3, 1)
+    assert names(tmp_path) == ["2/checkpoint_4", "3/checkpoint_5"]
 
 
 def test_checkpoint_on_s3_is_found(s3: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,16 @@ from journeyman.cluster.ray_state import RayJob
 from journeyman.cluster.settings import Settings
 from journeyman.jobs.admission import GROWTH_LIMIT_S
 from journeyman.jobs.attempt import ADMITTED, moment
-from journeyman.jobs.control.actions import Action, CancelUnread, Mark, Start, Stop, Suspect, Upload
+from journeyman.jobs.control.actions import (
+    Action,
+    AskToEnd,
+    CancelUnread,
+    Mark,
+    Start,
+    Stop,
+    Suspect,
+    Upload,
+)
 from journeyman.jobs.control.attempts import MAX_FAILURES
 from journeyman.jobs.control.controller import JobController
 from journeyman.jobs.control.decision import Snapshot, decide
@@ -247,6 +256,50 @@ def test_cancelled_job_ends_cancelled_wherever_it_was(
     action = following(job(phase, ATTEMPT="1", CANCEL_MS="999000"), ray)
     assert isinstance(action, Mark)
     assert action.phase is expected
+
+
+def script(phase: Phase, **tags: str) -> JobRecord:
+    written = job(phase, ATTEMPT="1", WORKERS_STARTED_MS="990000", **tags)
+    spec = written.spec.model_copy(update={"entrypoint": None, "run": "train.py", "grace": 30.0})
+    return replace(written, spec=spec)
+
+
+def test_script_that_is_cancelled_is_told_to_end_and_ray_ends_it_after_its_grace() -> None:
+    told = following(script(Phase.RUNNING, CANCEL_MS="999000"), ray_job("RUNNING"))
+    assert isinstance(told, AskToEnd)
+    assert told.reason == "stops: cancel was asked for"
+    for since_ms, ended in ((10_000, False), (44_000, False), (46_000, True)):
+        # It is 1,000 s after the epoch.
+        stop_ms = str(1_000_000 - since_ms)
+        cancelling = script(Phase.CANCELLING, CANCEL_MS="999000", STOP_MS=stop_ms, REASON=told.reason)
+        actions = act([cancelling], {cancelling.submission_id: ray_job("RUNNING")})
+        assert [type(action) for action in actions] == ([Stop] if ended else [])
+    # One that was told in a way of before, or by a clock that was set back.
+    for tags in ({}, {"STOP_MS": "2000000"}):
+        cancelling = script(Phase.CANCELLING, CANCEL_MS="999000", **tags)
+        assert isinstance(following(cancelling, ray_job("RUNNING")), Stop)
+
+
+def test_script_that_has_not_begun_has_nothing_to_save() -> None:
+    starting = replace(script(Phase.STARTING, CANCEL_MS="999000"), workers_started_ms=None)
+    assert isinstance(following(starting, ray_job("RUNNING")), Stop)
+
+
+@pytest.mark.parametrize(
+    ("tags", "phase", "reason"),
+    [
+        ({"CANCEL_MS": "999000"}, Phase.CANCELLED, "cancelled while it ran: t.py exited with 0"),
+        ({"REASON": "stops: it ran for its 60 s"}, Phase.FAILED, "stops: it ran for its 60 s"),
+    ],
+)  # fmt: skip
+def test_script_that_ends_well_when_it_is_told_to_ends_as_what_it_was_told_for(
+    tags: dict[str, str], phase: Phase, reason: str
+) -> None:
+    outcome = Outcome(cause=Cause.STOPPED, message="t.py exited with 0")
+    stopped = replace(script(Phase.CANCELLING, STOP_MS="999000", **tags), outcome=outcome)
+    action = following(stopped, ray_job("FAILED"))
+    assert isinstance(action, Mark)
+    assert (action.phase, action.reason) == (phase, reason)
 
 
 @pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.HUNG])

@@ -218,7 +218,7 @@ if rank == 0:
     own = mlflow.get_run(run_id)
     assert own.data.metrics["read"] == 1, own.data.metrics
     assert own.info.status == "RUNNING"
-    assert [metric.step for metric in client.get_metric_history(run_id, "loss")] == [0, 1, 2]
+    assert sorted(metric.step for metric in client.get_metric_history(run_id, "loss")) == [0, 1, 1, 2]
     found = client.search_runs([job.experiment_id], "metrics.read = 1")
     assert [run.info.run_id for run in found] == [run_id]
 mlflow.log_metric("last", 1)
@@ -239,8 +239,10 @@ def test_two_ranks_in_every_way_log_one_run(mlflow: Mlflow, mlflow_url: str, scr
     assert mlflow.experiments() == experiments
     (stored,) = mlflow.search_runs([run.experiment_id], "")
     assert (stored.status, stored.end_ms, stored.run_name) == ("RUNNING", None, "everything-job")
-    assert stored.params == {"lr": "0.1", "depth": "3", "long": "x" * 6000, "async": "1", "batch": "1"}
+    short = {"lr": "0.1", "depth": "3", "async": "1", "batch": "1", "no/_/way": "1"}
+    assert stored.params == {**short, "long": "x" * 6000}
     assert stored.tags == {
+        "_": "1",
         **run.tags,
         "stage": "second",
         "batch": "1",
@@ -249,18 +251,18 @@ def test_two_ranks_in_every_way_log_one_run(mlflow: Mlflow, mlflow_url: str, scr
         "changed_param.depth": "4",
     }
     expected: dict[str, list[tuple[int, float]]] = {
-        "loss": [(0, 0), (1, 1), (2, 2)],
+        "loss": [(0, 0), (1, 1), (1, 99), (2, 2)],
+        "unstepped": [(0, 1), (0, 2), (0, 3)],
+        "a_b": [(5, 1), (6, 1)],
         "thread": [(0, 1), (1, 2)],
         "batch": [(5, 1)],
         "system/0/cpu": [(0, 50)],
         "system/1/cpu": [(0, 50)],
         "inf": [(0, sys.float_info.max)],
     }
-    expected |= {
-        key: [(0, 1)] for key in ("unstepped", "nested", "before_exception", "async", "read", "last")
-    }
+    expected |= {key: [(0, 1)] for key in ("nested", "before_exception", "async", "read", "last")}
     assert set(stored.metrics) == {*expected, "nan"}
-    assert {key: points(mlflow, run, key) for key in expected} == expected
+    assert {key: sorted(points(mlflow, run, key)) for key in expected} == expected
     ((step, value),) = points(mlflow, run, "nan")
     assert step == 0
     assert math.isnan(value)
@@ -268,13 +270,90 @@ def test_two_ranks_in_every_way_log_one_run(mlflow: Mlflow, mlflow_url: str, scr
     body = mlflow._get("runs/get", {"run_id": run.run_id})["run"]
     assert len(body["outputs"]["model_outputs"]) == 2
 
-    repeated = "metric 'unstepped' was logged again at step 0 and the first value was kept; pass step="
-    assert said.count(repeated) == 1
-    assert said.count("metric 'a?b' was dropped") == 1
-    assert said.count("param 'no/../way' was dropped") == 1
-    assert "was logged again" not in said_by_other
+    assert stored.metrics["unstepped"] == 3
+    assert said.count("metric 'a?b' is stored as 'a_b'") == 1
+    assert said.count("param 'no/../way' is stored as 'no/_/way'") == 1
+    assert "is stored as" not in said_by_other
     assert len(mlflow.search_runs([foreign.experiment_id], "")) == 1
     assert set(mlflow.run(foreign.run_id).metrics) == {"of_0", "of_1"}
+
+
+ELSEWHERE = """
+import os, sys
+os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+import mlflow
+from mlflow import MlflowClient
+
+run_id = os.environ["JOURNEYMAN_RUN_ID"]
+for number, address in enumerate(sys.stdin.read().split()):
+    mlflow.set_tracking_uri(address)
+    mlflow.set_experiment("my experiment")
+    with mlflow.start_run() as run:
+        assert run.info.run_id == run_id
+        for step in range(3):
+            mlflow.log_metric(f"loss{number}", 1 / (step + 1), step=step)
+        mlflow.log_text("words", f"words-{number}.txt")
+    client = MlflowClient(tracking_uri=address)
+    client.log_metric(run_id, f"of_client{number}", 1)
+    with open(f"note-{number}.txt", "w") as file:
+        file.write("words")
+    client.log_artifact(run_id, f"note-{number}.txt")
+class Model(mlflow.pyfunc.PythonModel):
+    def predict(self, model_input: list[str]) -> list[str]:
+        return model_input
+mlflow.pyfunc.log_model(python_model=Model(), name="model", pip_requirements=[])
+assert not [name for name in os.listdir() if name in ("mlruns", "mlruns.db", "mlflow.db")], os.listdir()
+"""
+
+
+def test_whatever_address_the_code_sets_its_numbers_are_in_the_jobs_run(
+    mlflow: Mlflow, mlflow_url: str, scripts: Scripts
+) -> None:
+    run = new_job(mlflow, "elsewhere")
+    process = scripts.start(ELSEWHERE, mlflow_url, run, more={"MLFLOW_REGISTRY_URI": mlflow_url})
+    addresses = ["file:./mlruns", "./mlruns", "sqlite:///mlruns.db", "http://127.0.0.1:59998"]
+    addresses += ["postgresql://ada:secret@db.example.org/mlflow", "databricks"]
+    _, said = process.communicate("\n".join(addresses), timeout=TIMEOUT_S)
+    assert process.returncode == 0, said
+    for number, _ in enumerate(addresses):
+        assert points(mlflow, run, f"loss{number}") == [(0, 1.0), (1, 0.5), (2, pytest.approx(1 / 3))]
+        assert points(mlflow, run, f"of_client{number}") == [(0, 1.0)]
+    artifacts = set(mlflow.artifacts(run.run_id))
+    assert {f"{name}-{n}.txt" for n, _ in enumerate(addresses) for name in ("words", "note")} <= artifacts
+    assert said.count("the tracking address file:./mlruns is not used for this job's run") == 1
+    assert "postgresql://db.example.org/mlflow is not used" in said
+    assert "secret" not in said
+    body = mlflow._get("runs/get", {"run_id": run.run_id})["run"]
+    assert len(body["outputs"]["model_outputs"]) == 1
+
+
+CHILD = """
+import os, sys, subprocess, time
+
+if len(sys.argv) == 1:
+    child = subprocess.Popen([sys.executable, __file__, "child"])
+import mlflow
+
+for step in range(60):
+    mlflow.log_metric("loss", step, step=step)
+    mlflow.log_metric(f"of {len(sys.argv)}", step, step=step)
+    time.sleep(0.05)
+if len(sys.argv) == 1:
+    assert child.wait() == 0
+os.environ["RANK"] = "1"
+mlflow.log_metric("loss", 100, step=100)
+"""
+
+
+def test_processes_of_one_rank_store_each_point_once(
+    mlflow: Mlflow, mlflow_url: str, scripts: Scripts, tmp_path: Path
+) -> None:
+    run = new_job(mlflow, "children")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    finish(scripts.start(CHILD, mlflow_url, run, more={"JOURNEYMAN_POINTS": str(shared)}))
+    for key in ("loss", "of 1", "of 2"):
+        assert points(mlflow, run, key) == [(step, step) for step in range(60)]
 
 
 ATTEMPT = """
@@ -299,7 +378,9 @@ def test_resumed_attempt_adds_only_what_is_new(mlflow: Mlflow, mlflow_url: str, 
         *((step, 1 + step / 10) for step in range(6)),
         *((step, 2 + step / 10) for step in range(6, 9)),
     ]
-    assert points(mlflow, run, "final") == [(0, 1)]
+    # Logged without a step: the last value is what is shown.
+    assert points(mlflow, run, "final") == [(0, 1), (0, 2)]
+    assert stored.metrics["final"] == 2
     assert len(points(mlflow, run, "new_1")) == len(points(mlflow, run, "new_2")) == 6
     assert stored.params == {"lr": "0.1", "attempt_of": "1", "only": "1"}
     assert stored.tags == {**run.tags, "changed_param.attempt_of": "2"}

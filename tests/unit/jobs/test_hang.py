@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from journeyman.jobs.control.hang import (
+    EARLY_FLOOR_S,
     FLOOR_S,
     LEAST_STEPS,
     LONGEST_TURN_S,
@@ -17,6 +20,7 @@ from journeyman.jobs.control.hang import (
     look_again,
     pace_of,
 )
+from journeyman.jobs.waits import Wait
 
 QUICK = Pace(usual_s=0.4, longest_s=2.0)
 
@@ -55,11 +59,49 @@ def test_pace_is_of_distinct_steps_since_the_workers_started() -> None:
     assert pace_of(before + now + repeated, started_s=1000) == Pace(usual_s=2.0, longest_s=2.0)
 
 
-def test_few_steps_tell_no_pace() -> None:
-    points = [(step, float(step)) for step in range(LEAST_STEPS - 1)]
-    assert pace_of(points * 3, started_s=0) is None
+def test_few_steps_tell_the_longest_gap_at_the_most_and_none_tells_nothing() -> None:
+    assert pace_of([(step, 100.0 + 2 * step) for step in range(LEAST_STEPS - 1)], started_s=70) == Pace(
+        usual_s=30.0, longest_s=30.0, floor_s=EARLY_FLOOR_S
+    )
+    assert pace_of([], started_s=0) is None
     # Steps of the attempt before say nothing of one that goes again over them.
-    assert pace_of([(step, float(step)) for step in range(50)], started_s=48) is None
+    assert pace_of([(step, float(step)) for step in range(50)], started_s=50) is None
+
+
+def waits(text: str) -> list[Wait]:
+    """`r.s`: rank 0 waits in report, rank 1 moves, rank 2 is still."""
+    kinds: dict[str, Any] = {"r": "report", "s": "still"}
+    return [Wait(rank=rank, what=kinds[kind]) for rank, kind in enumerate(text) if kind != "."]
+
+
+EARLY = Pace(usual_s=1, longest_s=1, floor_s=EARLY_FLOOR_S)
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "pace", "ranks", "reason"),
+    [
+        (70, None, "rs", "1 min 10 s: rank 0 waits in ray.train.report for rank 1, which has not called it"),
+        (70, EARLY, "ss", "nothing moves for 1 min 10 s: no rank has computed, read or printed anything"),
+        (50, EARLY, "ss", None),
+        (70, EARLY, "s.", None),
+        # Rank 1 computes: that takes its time, and has an end.
+        (299, None, "r.", None),
+        (301, None, "r.", "nothing moves for 5 min 1 s: rank 0 waits in ray.train.report"),
+        (301, None, "rr..", "ranks 0, 1 wait in ray.train.report for ranks 2, 3, which have not called it"),
+        # All of them are there: it is Ray that they wait for.
+        (301, EARLY, "rr", "no rank has computed, read or printed anything"),
+        (601, EARLY, "..", "no step for 10 min 1 s, where one takes 1 s"),
+        (599, EARLY, "..", None),
+        # Where the pace is known it is what counts.
+        (600, Pace(usual_s=100, longest_s=100), "ss", None),
+        (70, QUICK, "r.", "no step for 1 min 10 s, where one takes 0.4 s: rank 0 waits in ray.train"),
+    ],
+)  # fmt: skip
+def test_ranks_that_say_that_they_do_not_move_are_believed_where_no_pace_is_known(
+    silent_s: float, pace: Pace | None, ranks: str, reason: str | None
+) -> None:
+    told = hang_reason(silent_s, pace, waits(ranks), len(ranks))
+    assert told == reason if reason is None else reason in str(told)
 
 
 def test_silence_is_what_was_watched_and_a_step_ends_it() -> None:
