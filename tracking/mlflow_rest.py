@@ -137,6 +137,11 @@ class Mlflow:
             for experiment_id, existing in self.experiments().items():
                 if existing == name:
                     return experiment_id
+            if "deleted state" in error.message:
+                raise RefusedError(
+                    f"project {name!r} was deleted in MLflow",
+                    "Restore it there, with `mlflow experiments restore`, or name another `project`.",
+                ) from None
             raise error
 
     def _mark_as_training(self, experiment_id: str) -> None:

@@ -180,6 +180,8 @@ class Run:
     metrics: Mapping[str, float]
     steps: Mapping[str, int]
     """Step of each metric's newest point."""
+    deleted: bool = False
+    """In MLflow, where it can be restored; no listing has it meanwhile, and nothing can be written to it."""
 
     @property
     def active(self) -> bool:
@@ -228,4 +230,5 @@ def parse_run(body: Mapping[str, Any]) -> Run:
         params={param["key"]: param["value"] for param in data.get("params", [])},
         metrics={metric["key"]: float(metric["value"]) for metric in metrics},
         steps={metric["key"]: int(metric.get("step", 0)) for metric in metrics},
+        deleted=info.get("lifecycle_stage") == "deleted",
     )

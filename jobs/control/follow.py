@@ -161,6 +161,9 @@ def _judge(job: JobRecord, ray_job: RayJob | None) -> Action:
     if job.phase is Phase.CANCELLING:
         # Why it was stopped was recorded before it was.
         return Mark(job=job, phase=Phase.FAILED, reason=job.run.reason)
+    if job.outcome is None and ray_job is not None and ray_job.status == "STOPPED":
+        reason = "its driver was stopped in Ray: by hand, or by control while its run was deleted in MLflow"
+        return Mark(job=job, phase=Phase.CANCELLED, reason=reason)
     where = f"rank {outcome.rank}: " if outcome.rank is not None else ""
     told = f"{where}{outcome.message.strip() or 'nothing tells why'}"
     if retry := next_attempt(job.attempts, outcome):

@@ -57,12 +57,9 @@ def best_of(written: Sequence[Written]) -> Written | None:
     return written[max(finite)[1]] if finite else None
 
 
-def prune(files: FileSystem, folder: str, attempt: int, keep: int) -> None:
-    """Remove what is superfluous of this attempt and those before it; `folder` is the job's."""
-    written: list[Written] = []
-    for earlier in ("", *(str(number) for number in range(1, attempt + 1))):
-        written += _written(files, posixpath.join(folder, earlier))
-    for each in superfluous(written, keep):
+def prune(files: FileSystem, folder: str, keep: int) -> None:
+    """Remove what is superfluous of one attempt, whose folder it is."""
+    for each in superfluous(_written(files, folder), keep):
         files.delete_dir(each.path)
 
 
@@ -87,8 +84,8 @@ def _written(files: FileSystem, folder: str) -> list[Written]:
 class KeepCheckpoints(ReportCallback):  # type: ignore[misc]
     """Removes what is superfluous when a checkpoint was committed. Lives in Ray Train's controller."""
 
-    def __init__(self, files: FileSystem, folder: str, attempt: int, keep: int) -> None:
-        self._arguments = (files, folder, attempt, keep)
+    def __init__(self, files: FileSystem, folder: str, keep: int) -> None:
+        self._arguments = (files, folder, keep)
         self._thread: ThreadPoolExecutor | None = None
 
     def after_report(self, training_report: Any, metrics: object) -> None:
@@ -98,9 +95,9 @@ class KeepCheckpoints(ReportCallback):  # type: ignore[misc]
             self._thread.submit(prune_quietly, *self._arguments)
 
 
-def prune_quietly(files: FileSystem, folder: str, attempt: int, keep: int) -> None:
+def prune_quietly(files: FileSystem, folder: str, keep: int) -> None:
     """A training goes on where something cannot be removed."""
     try:
-        prune(files, folder, attempt, keep)
+        prune(files, folder, keep)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"checkpoints of before cannot be removed: {described(error)}\n")

@@ -88,13 +88,13 @@ def _attempted(mlflow: Mlflow, run: Run, spec: TrainSpec, attempt: int) -> Outco
     if kept.resume is not None:
         mlflow.claim(run.run_id, moment(attempt, RESUMED), f"{kept.resume.step} {kept.resume.place}")
         sys.stdout.write(f"attempt {attempt} resumes from {kept.resume.path}\n")
-    keep = None
+    keep, own = None, posixpath.join(kept.folder, str(attempt))
     if spec.keep_checkpoints != "all":
-        keep = KeepCheckpoints(kept.files, kept.folder, attempt, spec.keep_checkpoints)
+        keep = KeepCheckpoints(kept.files, own, spec.keep_checkpoints)
     outcome = train(spec, kept.config, kept.resume.path if kept.resume else None, keep)
     if spec.keep_checkpoints != "all":
         # What was committed last may have come after the last look.
-        prune_quietly(kept.files, kept.folder, attempt, spec.keep_checkpoints)
+        prune_quietly(kept.files, own, spec.keep_checkpoints)
     try:
         written = committed(kept.files, kept.folder, str(attempt))
     except (OSError, ValueError) as error:

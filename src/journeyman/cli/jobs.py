@@ -499,6 +499,9 @@ def cancel(
     client = connect_to_write(context)
     found = client.job_to_cancel(reference)
     told = f"{found.name} {short(found.run_id)}"
+    if found.deleted:
+        say(f"{told}: {found.reason}.")
+        return
     if found.ended:
         say(f"{told} is {found.phase} already: there is nothing to cancel.")
         return

@@ -35,6 +35,7 @@ _EXIT_CODES: Mapping[str, int] = {
     "KILLED": 130,
 }
 """By phase, and by the status of a run whose phase cannot be read."""
+_DELETED = "its run was deleted in MLflow, and control ends what runs of it within a minute or two"
 _FOLLOW_INTERVAL_S = 0.5
 HOW_TO_SAY_GROWTH = "Say what it may add: `journeyman up --address … --grow 4:CPU=8`, or `none`."
 
@@ -68,17 +69,25 @@ class Job:
     attempts: Sequence[Attempt]
     """All that were begun, oldest first."""
     url: str
+    deleted: bool = False
+    """Whether its run was deleted in MLflow: control ends what runs of it."""
 
     @property
     def ended(self) -> bool:
         """By its phase; of a job that cannot be read also by the status of its run."""
-        return self.phase in ENDED or (not self.readable and self.status in records.ENDED_STATUSES)
+        return (
+            self.deleted
+            or self.phase in ENDED
+            or (not self.readable and self.status in records.ENDED_STATUSES)
+        )
 
     @property
     def exit_code(self) -> int:
         """0 finished, 1 failed, 130 cancelled; 0 while it has not ended."""
         if not self.ended:
             return 0
+        if self.deleted and self.phase not in ENDED:
+            return _EXIT_CODES[Phase.CANCELLED]
         return _EXIT_CODES[self.phase if self.phase in ENDED else self.status]
 
 
@@ -94,6 +103,7 @@ def job_of(run: Run, url: str) -> Job:
         "params": {k: v for k, v in run.params.items() if not k.startswith(f"{records.CLAIM_PARAM}.")},
         "model_version": run.tags.get(records.MODEL_VERSION),
         "url": url,
+        "deleted": run.deleted,
     }
     try:
         record = read_job(run)
@@ -116,7 +126,7 @@ def job_of(run: Run, url: str) -> Job:
         project=record.spec.project,
         phase=record.phase.value,
         readable=True,
-        reason=run.reason,
+        reason=f"{_DELETED}; before: {run.reason}" if run.deleted else run.reason,
         attempt=record.attempt,
         workers=str(record.spec.workers),
         submitted_ms=record.submitted_ms or run.start_ms,
@@ -180,6 +190,8 @@ def job_to_cancel(connection: Connection, reference: str) -> Job:
 
 def cancel(connection: Connection, reference: str) -> Job:
     run = _run_to_cancel(connection, reference)
+    if run.deleted:
+        raise UsageError(f"job {run.run_id[:8]}: {_DELETED}", "Restore the run in MLflow to have it back.")
     if job_of(run, "").ended:
         raise UsageError(f"job {run.run_id[:8]} has ended: {run.phase}")
     now_ms = connection.mlflow.now_ms()

@@ -148,7 +148,7 @@ class FakeMlflow:
         experiments = self._server.experiments
         # A deleted one keeps its name.
         if any(each.name == name for each in experiments.values()):
-            _refuse(path, f"Experiment(name={name}) already exists.")
+            raise RefusedError(f"project {name!r} was deleted in MLflow")
         experiments[str(len(experiments))] = _Experiment(name)
         return str(len(experiments) - 1)
 
@@ -194,7 +194,11 @@ class FakeMlflow:
         self._ask("runs/update", update)
 
     def run(self, run_id: str) -> Run:
-        return self._ask("runs/get", lambda: self._stored(run_id).run)
+        def get() -> Run:
+            stored = self._stored(run_id)
+            return replace(stored.run, deleted=stored.deleted)
+
+        return self._ask("runs/get", get)
 
     def delete_run(self, run_id: str) -> None:
         def delete() -> None:

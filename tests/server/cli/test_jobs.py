@@ -213,6 +213,19 @@ def test_cancel_without_a_terminal_needs_yes_and_then_orders_it(mlflow_url: str,
         mlflow.close()
 
 
+def test_job_whose_run_was_deleted_is_told_so_by_its_id(mlflow_url: str, cluster: str) -> None:
+    run_id = _submitted(mlflow_url, cluster, "digits", "running", {})
+    mlflow = Mlflow(mlflow_url, os.environ)
+    mlflow.delete_run(run_id)
+    mlflow.close()
+    shown = " ".join(_invoke("job", run_id).stdout.split())
+    assert "its run was deleted in MLflow, and control ends what runs of it" in shown
+    told = _invoke("cancel", run_id, "--yes")
+    assert told.exit_code == 0 and "was deleted in MLflow" in told.stdout
+    assert _invoke("job", "digits").exit_code == 2
+    assert _invoke("logs", run_id, "-f").exit_code in (0, 2)
+
+
 def test_failed_job_shows_the_last_words_of_the_rank_that_failed_first_and_what_to_do(
     mlflow_url: str, cluster: str
 ) -> None:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -278,10 +279,10 @@ def test_deleted_run_is_read_and_not_found_and_not_written_to(mlflow: MlflowApi,
     mlflow.upload(run, "a.txt", b"a")
     mlflow.delete_run(run.run_id)
     mlflow.delete_run(run.run_id)
-    assert mlflow.run(run.run_id) == run
+    assert mlflow.run(run.run_id) == replace(run, deleted=True)
     assert mlflow.search_runs([experiment], "") == []
     writes(mlflow, run.run_id)
-    assert mlflow.run(run.run_id) == run
+    assert mlflow.run(run.run_id) == replace(run, deleted=True)
     assert mlflow.artifacts(run.run_id) == {"a.txt": 1}
     mlflow.upload(run, "b.txt", b"bb")
     assert mlflow.download(run, "b.txt") == b"bb"
@@ -292,7 +293,7 @@ def test_deleted_experiment_takes_its_runs_with_it_and_keeps_its_name(server: Ml
     experiment = mlflow.experiment_id(name)
     run = mlflow.create_run(experiment, "run", {"x": "1"})
     server.delete_experiment(experiment)
-    assert mlflow.run(run.run_id) == run
+    assert mlflow.run(run.run_id) == replace(run, deleted=True)
     assert mlflow.search_runs([experiment], "") == []
     writes(mlflow, run.run_id)
     with pytest.raises(RefusedError, match="must be in the 'active' state"):
@@ -304,7 +305,7 @@ def test_name_of_a_deleted_experiment_is_refused(server: MlflowServer) -> None:
     # Told to one that has not read the list of experiments before, which the real client keeps for a while.
     first = server.client.experiment_id(name)
     server.delete_experiment(first)
-    with closing(server.fresh()) as other, pytest.raises(RefusedError, match="already exists"):
+    with closing(server.fresh()) as other, pytest.raises(RefusedError, match="was deleted in MLflow"):
         other.experiment_id(name)
 
 

@@ -122,28 +122,19 @@ def test_the_newest_checkpoints_and_the_best_are_kept(
         manager._checkpoint_to_report_index[checkpoint] = number
         manager._latest_checkpoint_result = result
         manager._write_state_to_storage()
-        prune(LocalFileSystem(), str(tmp_path / RUN), 1, keep)
+        prune(LocalFileSystem(), str(tmp_path / RUN / "1"), keep)
     assert names(tmp_path) == [f"1/checkpoint_{number}" for number in kept]
     newest_kept = committed(LocalFileSystem(), str(tmp_path / RUN), "1")
     assert newest_kept is not None and newest_kept.place == f"1/checkpoint_{len(values)}"
 
 
-def test_what_the_attempts_before_left_goes_when_the_newest_has_its_own(tmp_path: Path) -> None:
-    files, folder = LocalFileSystem(), str(tmp_path / RUN)
-    for number in range(1, 4):
-        (tmp_path / RUN / "1").mkdir(parents=True, exist_ok=True)
-        commit(tmp_path, "1", f"checkpoint_{number}", {"epoch": number})
-    prune(files, folder, 2, 1)
-    assert names(tmp_path) == ["1/checkpoint_3"]
-    commit(tmp_path, "2", "checkpoint_4", {"epoch": 4})
-    commit(tmp_path, "3", "checkpoint_5", {"epoch": 5})
-    # An attempt that was replaced touches nothing of those after it.
-    prune(files, folder, 2, 1)
-    assert names(tmp_path) == ["2/checkpoint_4", "3/checkpoint_5"]
-    # Of what cannot be read nothing is removed.
-    (tmp_path / RUN / "3" / CHECKPOINT_MANAGER_SNAPSHOT_FILENAME).write_text("{")
-    prune(files, folder, 3, 1)
-    assert names(tmp_path) == ["2/checkpoint_4", "3/checkpoint_5"]
+def test_of_what_cannot_be_read_nothing_is_removed(tmp_path: Path) -> None:
+    commit(tmp_path, "1", "checkpoint_1", {"epoch": 1})
+    commit(tmp_path, "1", "checkpoint_2", {"epoch": 2})
+    (tmp_path / RUN / "1" / CHECKPOINT_MANAGER_SNAPSHOT_FILENAME).write_text("{")
+    prune(LocalFileSystem(), str(tmp_path / RUN / "1"), 1)
+    prune(LocalFileSystem(), str(tmp_path / RUN / "2"), 1)
+    assert names(tmp_path) == ["1/checkpoint_1", "1/checkpoint_2"]
 
 
 def test_checkpoint_on_s3_is_found(s3: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

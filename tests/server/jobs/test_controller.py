@@ -617,3 +617,16 @@ def test_every_phase_has_its_followers_and_its_run_status() -> None:
     assert set(FOLLOWING) == set(RUN_STATUS) == set(Phase)
     assert all(not FOLLOWING[phase] for phase in ENDED)
     assert json.loads(json.dumps([phase for phase in Phase])) == [phase.value for phase in Phase]
+
+
+def test_job_whose_driver_somebody_stopped_in_ray_is_not_started_again() -> None:
+    running = job(Phase.RUNNING, ATTEMPT="1", WORKERS_STARTED_MS="990000")
+    action = following(running, ray_job("STOPPED"))
+    assert isinstance(action, Mark)
+    assert (action.phase, action.reason.partition(":")[0]) == (
+        Phase.CANCELLED,
+        "its driver was stopped in Ray",
+    )
+    told = with_outcome(running, Outcome(cause=Cause.USER, message="ValueError: no"))
+    ended = following(told, ray_job("STOPPED"))
+    assert isinstance(ended, Mark) and ended.reason == "ValueError: no"
