@@ -26,6 +26,19 @@ NEW_REPLICAS = "new_replicas"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """A replica that Serve replaced since it did not get on."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    replica_id: str
+    version: str
+    at_s: float
+    """Epoch seconds: since when it did not get on."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """What the Serve config of one service carries.
 
@@ -61,6 +74,10 @@ class Rollout:
     tries: int = 0
     """How often it could not be tried."""
     put_off_because: str = ""
+    replaced: tuple[Replacement, ...] = ()
+    """Of the last minutes, the oldest first."""
+    failing: str = ""
+    """The version that is marked: replicas with it had to be replaced again and again."""
 
     @property
     def put_off(self) -> bool:
@@ -87,7 +104,7 @@ class Rollout:
         return self.trial if self.surge else self.generation
 
 
-_ADDED = {"retry_at_s": None, "tries": 0, "put_off_because": ""}
+_ADDED = {"retry_at_s": None, "tries": 0, "put_off_because": "", "replaced": (), "failing": ""}
 """Left out where they say nothing: versions that do not know them read the record then."""
 
 
@@ -126,7 +143,12 @@ class Report:
 
 
 def write_report(report: Report) -> str:
-    return fitted(asdict(report), "reason", "engine_trouble", "unhealthy")
+    told = asdict(report)
+    if not report.unhealthy:
+        # Versions that do not know them read the report then.
+        del told["unhealthy"], told["unhealthy_since_s"]
+        return fitted(told, "reason", "engine_trouble")
+    return fitted(told, "reason", "engine_trouble", "unhealthy")
 
 
 _ROLLOUT = TypeAdapter(Rollout)

@@ -104,6 +104,7 @@ class Observer:
             again=self._again(record.name, version, application, now),
             reports=reports,
             told=tuple(record.reports.values()),
+            replaced=_replaced(record, application),
             unanswered=self._unanswered(record, application),
         )
 
@@ -211,6 +212,18 @@ def _trial(application: Application | None) -> int | None:
     except (KeyError, IndexError, TypeError):
         return None
     return trial if isinstance(trial, int) else None
+
+
+def _replaced(record: ServiceRecord, application: Application | None) -> tuple[tuple[str, Report], ...]:
+    """Replicas that are gone and said before that they do not get on; none while Serve tells of none."""
+    if application is None or not application.replicas:
+        return ()
+    there = {each.replica_id for each in application.replicas if each.state != "STOPPING"}
+    return tuple(
+        (replica_id, report)
+        for replica_id, report in record.reports.items()
+        if report.unhealthy and replica_id not in there
+    )
 
 
 def _reports(record: ServiceRecord, application: Application | None) -> tuple[Report | None, ...]:

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, replace
 
 from journeyman.models.in_place import why_graph_needs_replicas
+from journeyman.serve.control.replacements import counted, told
 from journeyman.serve.phases import Phase
 from journeyman.serve.records import FAILED, NEW_REPLICAS, PASSING, READY, Report, Rollout
 
@@ -63,6 +64,8 @@ class Snapshot:
     """One for each replica that takes requests; None where it has said nothing yet."""
     told: tuple[Report, ...]
     """All that replicas have said, also those that start, or could not."""
+    replaced: tuple[tuple[str, Report], ...]
+    """Replicas that are gone, by their ids, whose last word was that they do not get on."""
     unanswered: str
     """Why nothing answers at the service's URL; empty where something does.
 
@@ -92,6 +95,8 @@ def decide(snapshot: Snapshot, now: float) -> Decision:
     if snapshot.version is None and snapshot.rollout is None:
         reason = f"waits for its model: {snapshot.trouble}"
         return Decision(rollout=None, phase=Phase.DEPLOYING, reason=reason)
+    if snapshot.rollout is not None:
+        snapshot = replace(snapshot, rollout=counted(snapshot.rollout, snapshot.replaced, now))
     rollout = _follow(snapshot, now)
     return _described(rollout, snapshot)
 
@@ -135,6 +140,8 @@ def _follow(snapshot: Snapshot, now: float) -> Rollout:
         return replace(
             rollout, candidate_since_s=now, trial=rollout.trial + 1, retry_at_s=None, put_off_because=""
         )
+    if rollout.surge and rollout.failing == rollout.candidate:
+        return _refused(rollout, told(rollout, rollout.failing))
     rollout = _watched(rollout, snapshot, now)
     tried = _surge(rollout, snapshot, now) if rollout.surge else _in_place(rollout, snapshot, now)
     since_s = tried.loading_since_s
@@ -196,13 +203,13 @@ def _afresh(now: Rollout, model: str, version: str) -> Rollout:
 
 def _in_place(now: Rollout, snapshot: Snapshot, now_s: float) -> Rollout:
     answers = [_answer(report, now) for report in snapshot.reports]
-    told = {answer: report.reason for report, answer in zip(snapshot.reports, answers, strict=True) if report}
-    if FAILED in told:
-        return _refused(now, told[FAILED])
-    if PASSING in told:
-        return _put_off(now, told[PASSING], now_s)
-    if NEW_REPLICAS in told:
-        return replace(now, surge_because=told[NEW_REPLICAS], ready=0, loading_since_s=None)
+    said = {answer: report.reason for report, answer in zip(snapshot.reports, answers, strict=True) if report}
+    if FAILED in said:
+        return _refused(now, said[FAILED])
+    if PASSING in said:
+        return _put_off(now, said[PASSING], now_s)
+    if NEW_REPLICAS in said:
+        return replace(now, surge_because=said[NEW_REPLICAS], ready=0, loading_since_s=None)
     if answers and all(answer == READY for answer in answers):
         return replace(_ended(now), serving=now.candidate or now.serving)
     return now
@@ -260,6 +267,13 @@ def _described(rollout: Rollout, snapshot: Snapshot) -> Decision:
     troubles = {report.engine_trouble for report in snapshot.reports if report and report.engine_trouble}
     if troubles and not reason:
         reason = "; ".join(sorted(troubles))
+    replaced = told(rollout, rollout.serving)
+    if replaced and rollout.failing == rollout.serving:
+        phase = phase if rollout.candidate is not None else Phase.UNHEALTHY
+        failing = f"version {rollout.serving} fails: {replaced}"
+        reason = f"{failing}; {reason}" if reason else failing
+    elif replaced:
+        reason = f"{reason}; {replaced}" if reason else replaced
     if snapshot.refused:
         # What Serve has goes on, and is not what is ordered.
         phase = Phase.DEPLOYING if snapshot.reports else Phase.UNHEALTHY
@@ -309,8 +323,8 @@ def _phase(rollout: Rollout, snapshot: Snapshot) -> tuple[Phase, str]:
         waits = _shortened(snapshot.message) if rollout == snapshot.rollout else ""
         return Phase.DEPLOYING, waits or f"starts replicas with version {rollout.serving}"
     if snapshot.status == _RUNNING and others:
-        told = f"{have} of {len(snapshot.reports)} replicas have version {rollout.serving}"
-        return Phase.SWAPPING, f"{told}, and the others take it"
+        with_it = f"{have} of {len(snapshot.reports)} replicas have version {rollout.serving}"
+        return Phase.SWAPPING, f"{with_it}, and the others take it"
     if snapshot.status == _RUNNING:
         return Phase.DEPLOYING, f"{have} of {wanted} replicas answer"
     return Phase.DEPLOYING, _shortened(snapshot.message) or "replicas start"
@@ -320,5 +334,5 @@ def _shortened(message: str) -> str:
     """The cause in Serve's message: what follows the last traceback in it, else its beginning."""
     lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
     raised = [index for index, line in enumerate(lines) if _RAISED.match(line)]
-    told = [_RAISED.sub("", lines[raised[-1]]), *lines[raised[-1] + 1 :]] if raised else lines
-    return " ".join(told)[:600]
+    cause = [_RAISED.sub("", lines[raised[-1]]), *lines[raised[-1] + 1 :]] if raised else lines
+    return " ".join(cause)[:600]

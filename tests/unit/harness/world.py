@@ -138,6 +138,8 @@ class World:
     """Versions whose candidates replicas cannot get at."""
     package: Archive | None = None
     """Journeyman itself, where the cluster is sent it."""
+    silent: set[str] = field(default_factory=set)
+    """Ids of replicas that say nothing any more."""
     slow: set[str] = field(default_factory=set)
     """Names of jobs that run until they are stopped."""
     _dead: bool = False
@@ -335,7 +337,7 @@ class World:
         generation = int(deployment["ray_actor_options"]["runtime_env"]["env_vars"][GENERATION])
         [application] = [each for each in self.ray.applications() if each.name == name]
         for replica in application.replicas:
-            if replica.state != "RUNNING":
+            if replica.state != "RUNNING" or replica.replica_id in self.silent:
                 continue
             candidate = told["candidate"]
             broken, untried = candidate in self.broken_versions, candidate in self.untried_versions
