@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 ATTEMPTS = 3
+DEADLINE_S = 1800.0
+"""A race takes a minute, loading large versions and compiling for them some more: after so long it hangs."""
 _PREFIX = "journeyman-prepare-"
 _KEY_CHARACTERS = 16
 
@@ -40,6 +42,8 @@ class Snapshot:
     """Of those, the ones whose replicas hold all the GPUs of their node."""
     jobs: Mapping[str, str]
     """Status of every Ray job, by submission id."""
+    since_s: Mapping[str, float]
+    """Since when control has seen those prepare jobs that have not ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,24 +54,38 @@ class Decision:
     """With its submission id."""
     give_up: tuple[tuple[str, Preparation], ...]
     """With the submission id of the last attempt."""
+    stop: tuple[str, ...] = ()
+    """Jobs that take too long. Ray is told until they have ended; nobody waits for that."""
 
 
-def decide(snapshot: Snapshot) -> Decision:
+def decide(snapshot: Snapshot, now: float) -> Decision:
     """One race at a time on the whole cluster: two would be each other's disturbance.
 
-    Where there is no room none is ordered: Ray would keep the job waiting, and it the next ones.
+    Where there is no room none is ordered: Ray would keep the job waiting, and it the next ones. One that
+    hangs keeps the others from their turn until its deadline, and comes after those that were tried less.
     """
-    busy = any(id_.startswith(_PREFIX) and not _ended(status) for id_, status in snapshot.jobs.items())
+    live = {id_ for id_, status in snapshot.jobs.items() if is_race(id_) and not _ended(status)}
+    overdue = {id_ for id_ in live if now - snapshot.since_s.get(id_, now) > DEADLINE_S}
     submit: tuple[str, Preparation] | None = None
     give_up = []
-    for preparation in snapshot.lacking:
-        ids = [submission_id(preparation, attempt) for attempt in range(1, ATTEMPTS + 1)]
-        tried = [id_ for id_ in ids if id_ in snapshot.jobs]
-        if len(tried) == ATTEMPTS and _ended(snapshot.jobs[tried[-1]]):
+    tries = {each: _tried(each, snapshot.jobs) for each in snapshot.lacking}
+    for preparation, tried in sorted(tries.items(), key=lambda each: len(each[1])):
+        if len(tried) == ATTEMPTS and (tried[-1] not in live or tried[-1] in overdue):
             give_up.append((tried[-1], preparation))
-        elif not busy and submit is None and preparation not in snapshot.no_room and len(tried) < ATTEMPTS:
-            submit = (submission_id(preparation, len(tried) + 1), preparation)
-    return Decision(submit=submit, give_up=tuple(give_up))
+        elif len(tried) < ATTEMPTS and not live - overdue and preparation not in snapshot.no_room:
+            submit = submit or (submission_id(preparation, len(tried) + 1), preparation)
+    return Decision(submit=submit, give_up=tuple(give_up), stop=tuple(sorted(overdue)))
+
+
+def is_race(id_: str) -> bool:
+    """Whether a Ray job is a prepare job."""
+    return id_.startswith(_PREFIX)
+
+
+def _tried(preparation: Preparation, jobs: Mapping[str, str]) -> list[str]:
+    """The attempts that Ray knows of, the first one first."""
+    ids = [submission_id(preparation, attempt) for attempt in range(1, ATTEMPTS + 1)]
+    return [id_ for id_ in ids if id_ in jobs]
 
 
 def submission_id(preparation: Preparation, attempt: int) -> str:

@@ -29,7 +29,7 @@ from journeyman.serve.control.observe import (
     why_not_placed,
 )
 from journeyman.serve.control.preparer import Preparer, Serving
-from journeyman.serve.control.probe import Probe
+from journeyman.serve.control.probe import Asked
 from journeyman.serve.control.recorder import Recorder
 from journeyman.serve.control.swap import Decision, decide, is_awaited
 from journeyman.serve.control.traffic_log import TrafficLog
@@ -83,10 +83,10 @@ class ServiceController:
         self._ray = ray
         self._settings = settings
         self._package = package
-        self._probe = Probe()
+        self._asked = Asked(background(1, "probe"))
         self._deployer = Deployer(ray, settings, package, background(1, "serve-config"), check)
-        self._observer = Observer(mlflow, settings, self._probe, self._deployer.refusal)
-        self._recorder = Recorder(mlflow, settings, self._probe, check)
+        self._observer = Observer(mlflow, settings, self._asked, self._deployer.refusal)
+        self._recorder = Recorder(mlflow, settings, self._asked, check)
         self._preparer = Preparer(mlflow, ray, package, check)
         self._empty_since_s: float | None = None
         self._traffic = TrafficLog(mlflow, ray, package, background(1, "traffic"), check)
@@ -94,7 +94,7 @@ class ServiceController:
     def close(self) -> None:
         self._deployer.close()
         self._traffic.close()
-        self._probe.close()
+        self._asked.close()
 
     def step(self, now: float) -> bool:
         """One turn; whether somebody waits for the next: new replicas take longer than any turn.
@@ -112,7 +112,6 @@ class ServiceController:
         if self._deployer.is_sending(now):
             # What Ray would tell of the services is about to be outdated.
             return True
-        self._probe.begin_turn()
         # Orders and reports first: a replica that has reported is in Ray's later answer, unless it is gone.
         runs = self._observer.runs()
         applications = {application.name: application for application in self._ray.applications()}
@@ -123,7 +122,7 @@ class ServiceController:
         services = [self._decided(record, applications, aliases, now) for record in orders.live]
         recorded, denied = self._record(services, orders, now)
         self._carry_out(recorded, orders, applications, now)
-        self._preparer.step(_serving(services))
+        self._preparer.step(_serving(services), now)
         self._traffic.step([(each.record.run, each.application) for each in services], now)
         if denied is not None:
             raise denied

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import httpx
-
 from journeyman.cluster.ray_state import Application
 from journeyman.cluster.settings import Settings
 from journeyman.errors import NotFoundError, RefusedError, UnreadableError
 from journeyman.serve.control.pauses import Pauses
-from journeyman.serve.control.probe import Probe
+from journeyman.serve.control.probe import Asked
 from journeyman.serve.control.swap import Snapshot
 from journeyman.serve.phases import Phase
 from journeyman.serve.records import Report, Rollout, ServiceRecord, read_service
@@ -44,11 +42,11 @@ class Observer:
     """One thread uses it. `refusal` tells why Serve has not what was decided of a service."""
 
     def __init__(
-        self, mlflow: MlflowApi, settings: Settings, probe: Probe, refusal: Callable[[str], str]
+        self, mlflow: MlflowApi, settings: Settings, asked: Asked, refusal: Callable[[str], str]
     ) -> None:
         self._mlflow = mlflow
         self._settings = settings
-        self._probe = probe
+        self._asked = asked
         self._refusal = refusal
         self._failures = Pauses(FAILURE_PAUSE_S)
 
@@ -121,11 +119,14 @@ class Observer:
         url = self._settings.serve_url
         if not url or record.phase == Phase.HEALTHY or application is None or application.status != "RUNNING":
             return ""
-        try:
-            status = self._probe.get(f"{url}/{record.name}/ping").status_code
-        except httpx.HTTPError as error:
-            return f"{url} cannot be reached: {error}"
-        return "" if status == 200 else f"{url} does not lead to them yet ({status})"
+        # What it says of itself is wanted as soon as it answers.
+        self._asked.answer(f"{url}/{record.name}")
+        answer = self._asked.answer(f"{url}/{record.name}/ping")
+        if answer is None:
+            return f"{url} is asked for them"
+        if answer.trouble:
+            return f"{url} cannot be reached: {answer.trouble}"
+        return "" if answer.status == 200 else f"{url} does not lead to them yet ({answer.status})"
 
     def _ordered(
         self, reference: ModelReference, rollout: Rollout | None, aliases: dict[str, dict[str, str]]

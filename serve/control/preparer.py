@@ -11,7 +11,7 @@ from journeyman.cluster.archive import Archive, package_uri
 from journeyman.cluster.ray_api import RayApi
 from journeyman.errors import DeniedError, NotFoundError, RefusedError
 from journeyman.serve.control.application import process_environment
-from journeyman.serve.preparation import Decision, Preparation, Snapshot, decide
+from journeyman.serve.preparation import Decision, Preparation, Snapshot, decide, is_race
 from journeyman.serve.records import Rollout
 from journeyman.serve.spec import ServiceSpec
 from journeyman.serve.verdict import Verdict, write_verdict
@@ -52,6 +52,8 @@ class Preparer:
         self._ray = ray
         self._package = package
         self._check = check
+        self._since_s: dict[str, float] = {}
+        """When prepare jobs that have not ended were seen first, by this control."""
         self._verdicts: dict[tuple[str, str], frozenset[str] | None] = {}
         """Keys of hardware, by model and version; None for a version with which none can be stored."""
 
@@ -62,13 +64,16 @@ class Preparer:
             self._read(version)
         return ",".join(sorted(self._verdicts.get(version) or ()))
 
-    def step(self, serving: Sequence[Serving]) -> None:
+    def step(self, serving: Sequence[Serving], now: float) -> None:
         """Look for verdicts that have come, and have the next one made."""
         unread = {(each.rollout.model, each.rollout.serving) for each in self._lacking(serving)}
         if not unread:
             return
         # The jobs first: one that is seen to have ended has its verdict in what is read next.
-        jobs = {id_: job.status for id_, job in self._ray.jobs().items()}
+        known = self._ray.jobs()
+        jobs = {id_: job.status for id_, job in known.items()}
+        live = [id_ for id_, job in known.items() if is_race(id_) and not job.ended]
+        self._since_s = {id_: self._since_s.get(id_, now) for id_ in live}
         for version in unread:
             self._read(version)
         lacking = {self._preparation(each): each for each in self._lacking(serving)}
@@ -81,8 +86,9 @@ class Preparer:
             lacking=tuple(lacking),
             no_room=frozenset(preparation for preparation, node_ip in nodes.items() if node_ip is None),
             jobs=jobs,
+            since_s=self._since_s,
         )
-        self._act(decide(snapshot), lacking, nodes)
+        self._act(decide(snapshot, now), lacking, nodes)
 
     def _act(
         self,
@@ -90,6 +96,8 @@ class Preparer:
         lacking: Mapping[Preparation, Serving],
         nodes: Mapping[Preparation, str | None],
     ) -> None:
+        for submission_id in decision.stop:
+            self._stop(submission_id)
         for submission_id, preparation in decision.give_up:
             self._give_up(submission_id, preparation)
         if decision.submit is None:
@@ -114,6 +122,14 @@ class Preparer:
         except RefusedError as error:
             # The next turn tries again, or finds it submitted.
             _log.warning("the engines of %s are not raced yet: %s", serving.spec.name, error.message)
+
+    def _stop(self, submission_id: str) -> None:
+        self._check()
+        try:
+            self._ray.stop(submission_id)
+        except (NotFoundError, RefusedError) as error:
+            # It is told again the next time, and nobody waits for it.
+            _log.warning("the race %s takes too long and cannot be stopped: %s", submission_id, error.message)
 
     def _give_up(self, submission_id: str, preparation: Preparation) -> None:
         try:

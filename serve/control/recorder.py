@@ -7,13 +7,12 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 
-import httpx
 import orjson
 
 from journeyman.cluster.ray_state import Application
 from journeyman.cluster.settings import Settings
 from journeyman.errors import NotFoundError, RefusedError
-from journeyman.serve.control.probe import Probe
+from journeyman.serve.control.probe import Asked
 from journeyman.serve.control.swap import Decision
 from journeyman.serve.phases import RUN_STATUS, Phase
 from journeyman.serve.records import Rollout, ServiceRecord, observed_text, write_rollout
@@ -47,11 +46,11 @@ class Recorder:
     """One thread uses it. `check` raises where this control may write no more."""
 
     def __init__(
-        self, mlflow: MlflowApi, settings: Settings, probe: Probe, check: Callable[[], None]
+        self, mlflow: MlflowApi, settings: Settings, asked: Asked, check: Callable[[], None]
     ) -> None:
         self._mlflow = mlflow
         self._settings = settings
-        self._probe = probe
+        self._asked = asked
         self._check = check
 
     def record(
@@ -121,9 +120,12 @@ class Recorder:
         """A body that the service answers, where it is short enough to be read."""
         if not self._settings.serve_url:
             return ""
+        answer = self._asked.answer(url)
+        if answer is None or answer.status != 200:
+            return ""
         try:
-            body = self._probe.get(url).json()
-        except (httpx.HTTPError, ValueError):
+            body = orjson.loads(answer.content)
+        except ValueError:
             return ""
         example = body.get("example") if isinstance(body, Mapping) else None
         text = orjson.dumps(example).decode() if example else ""

@@ -1,4 +1,4 @@
-"""Replicas that Serve replaced since they did not get on: told, and the third soon marks the version. Pure."""
+"""Replicas that Serve replaced since they did not get on: told, and the third marks the version. Pure."""
 
 from __future__ import annotations
 

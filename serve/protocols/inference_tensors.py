@@ -40,6 +40,7 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
 }
 _DATATYPES = {dtype: name for name, dtype in DTYPES.items()}
 DATATYPES = tuple(DTYPES)
+_MOST_ITEM_BYTES = max(dtype.itemsize for dtype in DTYPES.values())
 _COLUMNS = {
     DataType.boolean: "BOOL",
     DataType.integer: "INT32",
@@ -52,6 +53,9 @@ _COLUMNS = {
 }
 MOST_DIMENSIONS = 64
 """NumPy's own limit."""
+
+_MOST_BYTES = 2**63 - 1
+"""That an array may have, as NumPy counts them, sizes of 0 aside."""
 
 _LENGTH = struct.Struct("<I")
 
@@ -115,6 +119,16 @@ def read_inputs(tensors: Mapping[str, Tensor], signature: Signature) -> Inputs:
         for name, tensor in tensors.items()
     }
     return arrays if len(arrays) > 1 else next(iter(arrays.values()))
+
+
+def sizes_of(sent: Any, where: str) -> tuple[int, ...]:
+    """The shape of a tensor. Raises RequestError where it is none, or none that an array can have."""
+    sizes = sent if type(sent) is list else [None]
+    if len(sizes) > MOST_DIMENSIONS or not all(type(size) is int and size >= 0 for size in sizes):
+        refuse(f"{where} must have a shape, a list of sizes, {MOST_DIMENSIONS} at most.")
+    if math.prod(size or 1 for size in sizes) * _MOST_ITEM_BYTES > _MOST_BYTES:
+        refuse(f"{where} has a shape of more values than a tensor can have.")
+    return tuple(sizes)
 
 
 def _table(tensors: Mapping[str, Tensor], schema: Schema, nulls: bool) -> Inputs:

@@ -20,7 +20,6 @@ from journeyman.models.signature import Signature
 from journeyman.serve.protocols.errors import RequestError, listed, nearest, quoted, refuse
 from journeyman.serve.protocols.inference_tensors import (
     DTYPES,
-    MOST_DIMENSIONS,
     Tensor,
     bytes_of,
     datatype_of,
@@ -28,6 +27,7 @@ from journeyman.serve.protocols.inference_tensors import (
     named_arrays,
     outputs_of,
     read_inputs,
+    sizes_of,
     text_of,
 )
 from journeyman.serve.protocols.invocation import params_among
@@ -172,12 +172,7 @@ def _tensors_of(document: Mapping[str, Any], tail: memoryview) -> dict[str, Tens
             refuse(f"{where} must have a name of its own.")
         if type(datatype) is not str or datatype not in DTYPES:
             refuse(f"{where} must have a datatype, one of {listed(DTYPES)}.")
-        if (
-            type(shape) is not list
-            or len(shape) > MOST_DIMENSIONS
-            or not all(type(size) is int and size >= 0 for size in shape)
-        ):
-            refuse(f"{where} must have a shape, a list of sizes, {MOST_DIMENSIONS} at most.")
+        shape = sizes_of(shape, where)
         size = _object(each, "parameters", where).get(_BINARY_SIZE)
         data = each.get("data")
         if (data is None) == (size is None):
@@ -188,7 +183,7 @@ def _tensors_of(document: Mapping[str, Any], tail: memoryview) -> dict[str, Tens
                 refuse(f"{where}.data must be a list.")
         elif type(size) is not int or not 0 <= size <= len(tail) - offset:
             refuse(f"{where}: '{_BINARY_SIZE}' does not fit the {len(tail)} bytes that follow the JSON.")
-        tensors[name] = Tensor(where, datatype, tuple(shape), data, tail[offset : offset + size])
+        tensors[name] = Tensor(where, datatype, shape, data, tail[offset : offset + size])
         offset += size
     if offset != len(tail):
         refuse(f"{len(tail)} bytes follow the JSON, and the inputs name {offset} of them.")

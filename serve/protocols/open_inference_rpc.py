@@ -18,7 +18,6 @@ from journeyman.serve.protocols import open_inference_rpc_pb2 as messages
 from journeyman.serve.protocols.errors import RequestError, listed, quoted, refuse
 from journeyman.serve.protocols.inference_tensors import (
     DTYPES,
-    MOST_DIMENSIONS,
     Described,
     Tensor,
     bytes_of,
@@ -27,6 +26,7 @@ from journeyman.serve.protocols.inference_tensors import (
     named_arrays,
     outputs_of,
     read_inputs,
+    sizes_of,
 )
 from journeyman.serve.protocols.invocation import params_among
 from journeyman.serve.protocols.open_inference import InferRequest, Wanted, check_output
@@ -111,9 +111,7 @@ def _tensors(request: Any) -> Mapping[str, Tensor]:
             refuse(f"{where} must have a name of its own.")
         if each.datatype not in DTYPES:
             refuse(f"{where} must have a datatype, one of {listed(DTYPES)}.")
-        shape = tuple(each.shape)
-        if len(shape) > MOST_DIMENSIONS or any(size < 0 for size in shape):
-            refuse(f"{where} must have a shape, a list of sizes, {MOST_DIMENSIONS} at most.")
+        shape = sizes_of(list(each.shape), where)
         if raw and each.HasField("contents"):
             refuse(f"{where} has contents beside raw_input_contents: one of them.")
         data = None if raw else _contents(each, where)

@@ -83,7 +83,7 @@ class Loader:
         return LoadedVersion(
             version=version,
             model=model,
-            on_loop_bytes=_on_loop_bytes(model),
+            on_loop_bytes=on_loop_bytes(model),
             joined_rows=verdict.joined_rows(model.plan) if verdict is not None else 1,
             headers={
                 "x-journeyman-model": self._arguments.model,
@@ -144,7 +144,7 @@ def _verdict(text: str | None) -> Verdict | None:
         return None
 
 
-def _on_loop_bytes(model: ServedModel) -> float:
+def on_loop_bytes(model: ServedModel) -> float:
     """Up to which size a body is answered within ON_LOOP_LIMIT_S, going by the version's own example.
 
     Raises ModelError where the version fails on it.

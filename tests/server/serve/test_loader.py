@@ -7,19 +7,24 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
+from mlflow.models import Model
+from mlflow.types import DataType, ParamSchema, ParamSpec
 from torch import nn
 
 from journeyman.errors import JourneymanError, NotFoundError, UnreachableError
 from journeyman.models.engines import machine_code
-from journeyman.models.engines.engine import Engine
+from journeyman.models.engines.engine import Engine, alone
 from journeyman.models.engines.hardware import this_hardware
-from journeyman.models.model import ModelError
+from journeyman.models.files import Version
+from journeyman.models.model import ModelError, ServedModel
 from journeyman.models.packages import save_package
+from journeyman.models.signature import Field, Signature
 from journeyman.serve.benchmark.prepare_job import prepare
 from journeyman.serve.preparation import Preparation
 from journeyman.serve.replica.state import Away, Refused
@@ -31,7 +36,7 @@ with warnings.catch_warnings():
     # Ray's own, at import.
     warnings.simplefilter("ignore")
     from journeyman.serve.replica.deployment import Arguments
-    from journeyman.serve.replica.loader import Loader
+    from journeyman.serve.replica.loader import Loader, on_loop_bytes
     from journeyman.serve.replica.tasks import why_not
 
 torch.set_num_threads(1)
@@ -117,6 +122,20 @@ def test_engine_that_is_ordered_is_compiled_where_it_lacks(
     ordered = Loader(arguments(mlflow), mlflow).load("1", Engine.AOTINDUCTOR)
     assert ordered.model.plan.engines == (Engine.AOTINDUCTOR,)
     assert ordered.model.predict(ROWS)["output"].shape == (3, 2048)
+
+
+def test_body_of_a_model_with_params_is_never_answered_on_the_event_loop(tmp_path: Path) -> None:
+    def quick(inputs: Any, params: Any) -> Any:
+        return {"output": inputs["x"]}
+
+    rows = Signature(inputs=(Field("x", np.dtype("float32"), (-1, 1)),), bare_input=True, bare_output=True)
+    bytes_ = []
+    for params in (None, ParamSchema([]), ParamSchema([ParamSpec("max_tokens", DataType.long, 8)])):
+        files = Version(tmp_path, Model(), dataclasses.replace(rows, params=params), (Engine.PYFUNC,))
+        example = {"inputs": [[1.0]]}
+        model = ServedModel(files, example, alone(Engine.PYFUNC), {Engine.PYFUNC: quick}, quick)
+        bytes_.append(on_loop_bytes(model))
+    assert bytes_[0] > 0 and bytes_[1] > 0 and bytes_[2] == 0
 
 
 def arguments(mlflow: Mlflow) -> Arguments:

@@ -45,7 +45,7 @@ def test_race_is_ordered_once_on_a_node_that_serves_and_its_verdict_is_heard_of(
     preparer = Preparer(mlflow, ray, None)
     assert preparer.verdicts(ROLLOUT) == ""
     for _ in range(3):
-        preparer.step(SERVING)
+        preparer.step(SERVING, 0.0)
     [job] = ray.submissions
     assert job.node == {"node:10.0.0.7": 0.001}
     entrypoint = job.entrypoint
@@ -57,7 +57,7 @@ def test_race_is_ordered_once_on_a_node_that_serves_and_its_verdict_is_heard_of(
 
     verdict = Verdict(hardware="a machine", times_us={}, rejected={}, failed="whatever")
     mlflow.set_version_tag("prepared", "1", f"{ENGINES}.{HARDWARE}", write_verdict(verdict))
-    preparer.step(SERVING)
+    preparer.step(SERVING, 0.0)
     assert preparer.verdicts(ROLLOUT) == HARDWARE
     # A control that is started anew knows it at once.
     assert Preparer(mlflow, ray, None).verdicts(ROLLOUT) == HARDWARE
@@ -69,10 +69,10 @@ def test_race_on_gpus_waits_for_a_node_that_has_them_free(mlflow: FakeMlflow, ra
     spec = SPEC.model_copy(update={"resources": Resources(gpus=1)})
     ips = ("10.0.0.7", "10.0.0.8", "10.0.0.9")
     on_gpus = [dataclasses.replace(each, spec=spec, node_ips=ips) for each in SERVING]
-    preparer.step(on_gpus)
+    preparer.step(on_gpus, 0.0)
     assert list(ray.submissions) == []
     ray.add_node({"GPU": 1.0}, "10.0.0.9")
-    preparer.step(on_gpus)
+    preparer.step(on_gpus, 0.0)
     [job] = ray.submissions
     assert job.node == {"node:10.0.0.9": 0.001}
 
@@ -82,7 +82,7 @@ def test_race_that_fails_again_and_again_ends_as_a_verdict_that_says_so(
 ) -> None:
     preparer = Preparer(mlflow, ray, None)
     for _ in range(ATTEMPTS + 3):
-        preparer.step(SERVING)
+        preparer.step(SERVING, 0.0)
         for submission_id, job in ray.jobs().items():
             if not job.ended:
                 ray.end_job(submission_id, "FAILED", output="at first\nit could not\n")
@@ -96,5 +96,5 @@ def test_version_that_is_registered_no_more_is_left_alone(mlflow: FakeMlflow, ra
     mlflow.delete_model("prepared")
     preparer = Preparer(mlflow, ray, None)
     assert preparer.verdicts(ROLLOUT) == ""
-    preparer.step(SERVING)
+    preparer.step(SERVING, 0.0)
     assert list(ray.submissions) == []

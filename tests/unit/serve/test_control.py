@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +21,7 @@ from journeyman.errors import JourneymanError, UnreadableError
 from journeyman.serve.control.deployer import BUILD_PAUSE_S, REFUSAL_PAUSE_S, STALE_PAUSE_S
 from journeyman.serve.control.observe import FAILURE_PAUSE_S
 from journeyman.serve.control.pauses import Pauses
-from journeyman.serve.control.probe import Probe
+from journeyman.serve.control.probe import FRESH_S, Asked, Probe
 from journeyman.serve.phases import Phase
 from journeyman.serve.records import (
     Report,
@@ -32,7 +34,7 @@ from journeyman.serve.records import (
 )
 from journeyman.tracking import records
 
-from ..harness.world import SETTINGS, Kind, Result, World, service_is
+from ..harness.world import SETTINGS, Immediate, Kind, Result, World, service_is
 
 PUT = "serve/put"
 
@@ -335,6 +337,34 @@ def test_who_is_slow_is_left_out_once_and_takes_no_more_than_the_turn(
             probe.get("http://127.0.0.1:9/ping")
         probe.begin_turn()
         with pytest.raises(httpx.TimeoutException, match="was slow"):
+            probe.get(f"{url}/ping")
+        probe.close()
+
+
+def test_loop_reads_what_was_answered_lately_and_waits_for_nobody() -> None:
+    now, waits = [100.0], threading.Event()
+    with server(waits) as url, ThreadPoolExecutor(1) as threads:
+        asked = Asked(threads, lambda: now[0])
+        assert asked.answer(f"{url}/slow") is None
+        assert asked.answer(f"{url}/slow") is None, "asked once, however often it is read"
+        waits.set()
+        deadline = time.monotonic() + 10
+        while (answer := asked.answer(f"{url}/ping")) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert (answer.status, answer.content) == (200, b"here")
+        now[0] += FRESH_S + 1
+        assert asked.answer(f"{url}/ping") is None, "what is old says nothing of now"
+    dead = Asked(Immediate())
+    assert dead.answer("http://127.0.0.1:9/ping") is not None
+    trouble = dead.answer("http://[::1/ping")
+    assert trouble is not None and trouble.status == 0 and trouble.trouble
+
+
+def test_answer_without_end_is_cut_off() -> None:
+    with server(threading.Event()) as url:
+        probe = Probe(turn_s=5, most_bytes=3)
+        with pytest.raises(httpx.ReadError, match="longer than 3 bytes"):
             probe.get(f"{url}/ping")
         probe.close()
 

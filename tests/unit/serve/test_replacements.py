@@ -58,7 +58,7 @@ def test_same_replica_is_counted_once_however_often_it_is_seen() -> None:
 def test_third_within_ten_minutes_marks_the_version(ats: tuple[float, ...], marked: bool) -> None:
     rollout = after(*(1000.0 + at for at in ats))
     assert rollout.failing == ("3" if marked else "")
-    decision = decide(seen(rollout, report()), 1000.0 + ats[-1] + 30)
+    decision = decide(seen(rollout, report()), 1000.0 + ats[-1] + 25)
     assert (decision.phase is Phase.UNHEALTHY) == marked
     if marked:
         assert decision.reason == (
