@@ -138,6 +138,8 @@ class World:
     """Versions whose candidates replicas cannot get at."""
     package: Archive | None = None
     """Journeyman itself, where the cluster is sent it."""
+    replicas: Callable[[World, str, Mapping[str, Any]], None] | None = None
+    """What replicas do with what Serve has for them, where a test has its own."""
     silent: set[str] = field(default_factory=set)
     """Ids of replicas that say nothing any more."""
     slow: set[str] = field(default_factory=set)
@@ -300,7 +302,10 @@ class World:
                 self._work(submission_id, age)
         self._moved = self.ray.advance()
         for name, config in self._configs().items():
-            self._follow(name, config)
+            if self.replicas is None:
+                self._follow(name, config)
+            else:
+                self.replicas(self, name, config)
 
     def _work(self, submission_id: str, age: int) -> None:
         run_id, _, number = submission_id.rpartition("-")
