@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -19,6 +20,12 @@ from journeyman.home import home_folder
 from journeyman.models.cached import InUse
 from journeyman.models.model import ModelError
 from journeyman.tracking.mlflow_rest import Mlflow
+
+_AWAY = re.compile(
+    r"Connect(ion)?(Error|Timeout)|ReadTimeout|Max retries exceeded|Connection refused|Could not connect"
+    r"|timed out|too many 50\d|failed with error code 50\d|50[234] Server Error"
+)
+"""Words of requests, urllib3, botocore and MLflow, which puts those of several files into one message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +77,31 @@ def download_version(mlflow_url: str, name: str, version: str, folder: Path) -> 
         downloaded = download_artifacts(artifact_uri=source, dst_path=partial, tracking_uri=mlflow_url)
         os.rename(downloaded, folder)
     except MlflowException as error:
-        raise ModelError(
-            f"version {version} of model '{name}' cannot be downloaded: {described(error)}",
-            f"Look at the version's files on MLflow's page: {mlflow_url}.",
-        ) from error
-    except OSError:
+        message = f"version {version} of model '{name}' cannot be downloaded: {described(error)}"
+        if _is_away(error):
+            raise UnreachableError(message, "It is tried again.") from error
+        raise ModelError(message, f"Look at the version's files on MLflow's page: {mlflow_url}.") from error
+    except OSError as error:
+        if _is_away(error):
+            message = f"version {version} of model '{name}' cannot be downloaded: {described(error)}"
+            raise UnreachableError(message, "It is tried again.") from error
         # Another process was faster, and its folder holds the same version.
         if not folder.exists():
             raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Whether a download failed since a server does not answer, and not for what it answered."""
+    while error is not None:
+        if isinstance(error, (ConnectionError, TimeoutError)):
+            return True
+        if _AWAY.search(f"{type(error).__name__}: {error}"):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def cache_folder(mlflow_url: str) -> Path:

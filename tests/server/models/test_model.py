@@ -15,11 +15,15 @@ import pandas as pd
 import pytest
 import torch
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature, infer_signature
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from journeyman.errors import UnreachableError
+from journeyman.models import cache
 from journeyman.models.cache import download_version
 from journeyman.models.engines.engine import Engine, alone
 from journeyman.models.model import ModelError, ServedModel, check_memory, load_model, look, why_new_replicas
@@ -340,6 +344,34 @@ def test_download_version_fetches_a_version_that_loads(
     assert folder == tmp_path / "cache" / "served-1"
     assert [path.name for path in folder.parent.iterdir()] == ["served-1"]
     warm(load(folder, allow_pickle=False))
+
+
+@pytest.mark.parametrize(
+    ("error", "away"),
+    [
+        (MlflowException("API request to http://here failed with exception Max retries exceeded"), True),
+        (MlflowException("failures:\n##### File a #####\nCould not connect to the endpoint URL"), True),
+        (MlflowException("API request to endpoint /x failed with error code 503 != 200."), True),
+        (ConnectionResetError("by peer"), True),
+        (MlflowException("No such artifact: ''", RESOURCE_DOES_NOT_EXIST), False),
+        (MlflowException("failures:\n##### File a #####\n404 Client Error: NOT FOUND"), False),
+    ],
+)
+def test_download_that_a_server_is_away_for_is_told_apart_from_one_of_a_broken_version(
+    mlflow_url: str,
+    registered: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    away: bool,
+) -> None:
+    def fails(**_: Any) -> str:
+        raise error
+
+    monkeypatch.setattr(cache, "download_artifacts", fails)
+    with pytest.raises(UnreachableError if away else ModelError, match="cannot be downloaded"):
+        download_version(mlflow_url, registered, "1", tmp_path / "cache" / "served-1")
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_download_version_of_what_is_there_asks_nobody(tmp_path: Path) -> None:
