@@ -1,7 +1,8 @@
-"""Versions that cannot serve, and orders that are lost: under load, what serves goes on serving."""
+"""A service follows its alias under load: what cannot serve and lost orders never end what serves."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
@@ -20,7 +21,10 @@ from mlflow.types import Schema, TensorSpec
 
 from journeyman.client import Client, Service
 from journeyman.cluster.local.processes import mark_of, owned_processes
+from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings
+from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.records import NOTE
 
 from .conftest import registered
 
@@ -139,7 +143,15 @@ def test_what_cannot_serve_or_is_lost_never_ends_what_serves(
     with torch.no_grad():
         (nan := torch.nn.Linear(4, 3)).weight.fill_(float("nan"))
 
-    with closing(Client(stack)) as client:
+    with (
+        closing(Client(stack)) as client,
+        closing(Mlflow(stack.mlflow_url, os.environ)) as server,
+        closing(Ray(stack.ray_url, stack.ray_token)) as ray,
+    ):
+
+        def trained(version: str) -> str:
+            """The run that the answers name."""
+            return str(versions.client.get_model_version(MODEL, version).run_id)
 
         def until(wanted: Callable[[Service], bool]) -> Service:
             deadline = time.monotonic() + LIMIT_S
@@ -149,7 +161,11 @@ def test_what_cannot_serve_or_is_lost_never_ends_what_serves(
             return service
 
         client.deploy(spec)
-        url = until(lambda service: service.phase == "healthy").url
+        healthy = until(lambda service: service.phase == "healthy")
+        run_id, url = healthy.run_id, healthy.url
+        assert f"{url}/invocations" in server.run(run_id).tags[NOTE]
+        described = httpx.get(url).json()
+        assert (described["model"], described["version"], described["run"]) == (MODEL, first, trained(first))
         with asked(url) as answers:
             for version, why in (
                 (versions.torch(nan, "pt2"), "holds NaN on its own input example"),
@@ -172,6 +188,7 @@ def test_what_cannot_serve_or_is_lost_never_ends_what_serves(
             until(lambda service: service.phase == "swapping" and service.candidate_version == stuck)
             versions.moved(second := versions.good())
             until(lambda service: service.phase == "healthy" and service.serving_version == second)
+            trained_second = trained(second)
 
             # Orders that are lost: the alias, then the version, then the model's very name.
             versions.client.delete_registered_model_alias(MODEL, "champion")
@@ -200,11 +217,16 @@ def test_what_cannot_serve_or_is_lost_never_ends_what_serves(
         while not answers_again(url):
             assert time.monotonic() < deadline, "the service never answered again"
             time.sleep(0.2)
-        assert httpx.post(f"{url}/invocations", json=ROW).headers["x-journeyman-version"] == second
+        headers = httpx.post(f"{url}/invocations", json=ROW).headers
+        lineage = (headers["x-journeyman-version"], headers["x-journeyman-run"])
+        assert lineage == (second, trained_second)
         client.undeploy(MODEL)
-        while MODEL in {service.name for service in client.services()}:
+        while server.run(run_id).status != "FINISHED":
             assert time.monotonic() < deadline + LIMIT_S
             time.sleep(0.2)
+        assert server.run(run_id).phase == "undeployed"
+        assert MODEL not in {service.name for service in client.services()}
+        assert MODEL not in {application.name for application in ray.applications()}
 
 
 @pytest.mark.long

@@ -64,6 +64,7 @@ class Crowd:
 def crowd(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowd]:
     folder = copy_of_loops(tmp_path_factory.mktemp("crowd"))
     (folder / "train.csv").write_text("1,2,3\n")
+    at_length = submit(client, folder, "raises_at_length", workers=1)
     unaware = submit(
         client,
         folder,
@@ -80,7 +81,11 @@ def crowd(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         stderr=subprocess.STDOUT,
         text=True,
     )
-    jobs = {"unaware": unaware, "dies_once": submit(client, folder, "dies_once")}
+    jobs = {
+        "raises_at_length": at_length,
+        "unaware": unaware,
+        "dies_once": submit(client, folder, "dies_once"),
+    }
     jobs |= {loop: submit(client, folder, loop, workers=1) for loop in ("cannot_publish", "sleeps")}
     jobs["torchrun"] = client.submit(EXAMPLES / "torchrun" / "train.yaml")
     for loop, model, workers in (("publishes_pair", "pair", 2), ("logs_model", "plain", 1)):
@@ -180,6 +185,13 @@ def test_each_end_is_told_for_what_it_is(client: Client, mlflow: Mlflow, crowd: 
     assert (dying.phase, dying.attempt) == ("finished", 2)
     assert steps(client, dying, "loss") == [0, 1, 2, 3]
     assert steps(client, dying, "seen") == [0, 1, 2, 3]
+
+    # Its reason is as much of it as a record holds, its log is all of it, and the jobs after it finish.
+    at_length = ended(client, crowd.jobs["raises_at_length"])
+    assert (at_length.phase, at_length.attempt) == ("failed", 1)
+    assert at_length.reason.startswith("rank 0: ValueError: 内存不足内存不足"), at_length.reason
+    assert "内存不足" * 2000 in logs(client, at_length)["rank 0"]
+    assert mlflow.run(at_length.run_id).status == "FAILED"
 
     unpublished = ended(client, crowd.jobs["cannot_publish"])
     assert unpublished.phase == "failed"

@@ -65,11 +65,19 @@ class RealCluster:
 
     def restart_controller(self) -> None:
         self._run(
+            "import time\n"
             "import ray\n"
             "from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE\n"
             "ray.init()\n"
             "controller = ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)\n"
+            "before = now = ray.get(controller.get_pid.remote())\n"
             "ray.kill(controller, no_restart=False)\n"
+            "while now == before:\n"
+            "    time.sleep(0.1)\n"
+            "    try:\n"
+            "        now = ray.get(controller.get_pid.remote())\n"
+            "    except ray.exceptions.RayActorError:\n"
+            "        pass\n"
         )
 
     def _run(self, program: str) -> None:

@@ -50,6 +50,11 @@ def raises(config):
     ray.train.report({"epoch": 0})
 
 
+def raises_at_length(config):
+    """In another language than English, and more of it than a record has room for."""
+    raise ValueError("内存不足" * 2000)
+
+
 def dies_once(config):
     """Rank 1 is killed after the second of four epochs, the first time."""
     checkpoint = ray.train.get_checkpoint()
