@@ -39,6 +39,16 @@ def app(arguments: dict) -> serve.Application:
 ARCHIVE = archive([("journeyman_contract.py", 0o644, PROGRAM.encode())])
 """A program for Serve, as control sends Journeyman itself."""
 
+REFUSED: list[dict[str, Any]] = [
+    {"route_prefix": "/contract-a"},
+    {"name": "contract-a"},
+    {"name": ""},
+    {"import_path": "nowhere"},
+    {"deployments": [{"name": "Echo", "num_replicas": 0}]},
+    {"deployments": [{"name": "Echo", "num_replicas": 1, "autoscaling_config": {"max_replicas": 2}}]},
+]
+"""What of a config Serve refuses beside one that is named contract-a."""
+
 
 class Cluster(Protocol):
     """One cluster: a client of it, and time."""
@@ -245,33 +255,20 @@ def test_application_runs_scales_and_is_deleted_when_no_config_names_it(
     deployed.configs["contract-b"] = gone
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"route_prefix": "/contract-a"},
-        {"name": "contract-a"},
-        {"name": ""},
-        {"import_path": "nowhere"},
-        {"deployments": [{"name": "Echo", "num_replicas": 0}]},
-        {"deployments": [{"name": "Echo", "num_replicas": 1, "autoscaling_config": {"max_replicas": 2}}]},
-    ],
-    ids=str,
-)
-def test_config_that_is_refused_changes_nothing_for_anybody(
-    cluster: Cluster, deployed: Deployed, change: dict[str, Any]
-) -> None:
+def test_config_that_is_refused_changes_nothing_for_anybody(cluster: Cluster, deployed: Deployed) -> None:
     deployed.configs = {"contract-a": config("contract-a")}
     deployed.put()
     deployed.until("contract-a", "RUNNING")
     before = deployed.found("contract-a")
-    deployed.configs = {
-        "contract-a": config("contract-a", word="other"),
-        "contract-b": config("contract-b") | change,
-    }
-    with pytest.raises(RefusedError, match=r"PUT .*\(400\)"):
-        deployed.put()
-    assert deployed.found("contract-a") == before
-    assert deployed.status("contract-b") is None
+    for change in REFUSED:
+        deployed.configs = {
+            "contract-a": config("contract-a", word="other"),
+            "contract-b": config("contract-b") | change,
+        }
+        with pytest.raises(RefusedError, match=r"PUT .*\(400\)"):
+            deployed.put()
+        assert deployed.found("contract-a") == before, change
+        assert deployed.status("contract-b") is None, change
 
 
 def test_config_that_cannot_be_applied_is_stored_and_those_after_it_are_not_applied(
