@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ray._common.utils import import_attr
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from journeyman.cluster.local.parts import INGRESS
@@ -57,7 +58,7 @@ class Replica:
             _run_user_code_in_separate_thread=False, user_callable=deployed
         )
         self._route_prefix = "/greeter"
-        self._metrics_manager = None
+        self._metrics_manager: Any = None
         self.seen: list[str] = []
 
     async def serves(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,6 +82,73 @@ def test_replica_of_a_foreign_application_answers_as_without_it(monkeypatch: pyt
     shortcut = Shortcut(Ids(replica.serves))
     asyncio.run(shortcut({"type": "http", "path": "/greeter", "headers": []}, nothing, nothing))
     assert replica.seen == ["/greeter"]
+
+
+class Ours:
+    """A deployment of Journeyman's, as far as its module tells."""
+
+    async def __call__(self, request: Any) -> Response:
+        return Response(b"ours", headers={"x-version": "3"})
+
+
+Ours.__module__ = "journeyman.test"
+
+
+class Metrics:
+    """What Serve counts by; one of its methods is another one in the next version of Ray."""
+
+    def __init__(self, changed: str = "") -> None:
+        self.changed = changed
+        self.told: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def told(*_: Any, **__: Any) -> None:
+            if name == self.changed:
+                raise TypeError(f"{name}() takes other arguments")
+            self.told.append(name)
+
+        return told
+
+
+def asked_twice(replica: Replica, metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    context = SimpleNamespace(app_name="greeter", deployment="Greeter")
+    monkeypatch.setattr("ray.serve.get_replica_context", lambda: context)
+    replica._metrics_manager = metrics
+    shortcut, sent = Shortcut(Ids(replica.serves)), list[dict[str, Any]]()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    for _ in range(2):
+        asked = {"type": "http", "path": "/greeter/invocations", "method": "POST", "headers": []}
+        asyncio.run(shortcut(asked, nothing, send))
+    return sent
+
+
+@pytest.mark.parametrize("changed", ["", "record_request_metrics", "record_ingress_request_metrics"])
+def test_replica_of_ours_answers_past_serves_own_code_whatever_its_metrics_take(
+    changed: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica, metrics = Replica(Ours()), Metrics(changed)
+    sent = asked_twice(replica, metrics, monkeypatch)
+    assert (replica.seen, [message.get("body") for message in sent[1::2]]) == ([], [b"ours"] * 2)
+    names = [name for name, _ in sent[0]["headers"]]
+    assert {b"x-version", b"x-request-id", b"content-length"} <= set(names)
+    assert (
+        metrics.told.count("inc_num_ongoing_requests") == metrics.told.count("dec_num_ongoing_requests") == 3
+    )
+    if changed:
+        assert caplog.text.count("count no requests") == 1, "told once, not for each request"
+    else:
+        assert metrics.told.count("record_ingress_request_metrics") == 2
+
+
+def test_replica_whose_requests_cannot_be_counted_as_ongoing_takes_serves_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replica = Replica(Ours())
+    assert asked_twice(replica, Metrics("inc_num_ongoing_requests"), monkeypatch) == []
+    assert replica.seen == ["/greeter/invocations"] * 2
 
 
 def test_ids_differ_though_a_model_seeds_the_random_numbers_that_all_share() -> None:
