@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, assert_never
@@ -39,6 +39,7 @@ from journeyman.jobs.control.actions import (
 )
 from journeyman.jobs.control.attempts import missing_ranks
 from journeyman.jobs.control.decision import Snapshot, decide
+from journeyman.jobs.control.deleted import end_deleted, strangers
 from journeyman.jobs.control.note import job_note
 from journeyman.jobs.control.refusals import one_more, refusal_reason
 from journeyman.jobs.control.watcher import Watcher
@@ -106,6 +107,7 @@ class JobController:
         # have ended has its outcome in what is read next. The other way round it looks as if it had died.
         ray_jobs = self._ray.jobs()
         jobs, unread = self._observe_jobs(now)
+        self._end_deleted(ray_jobs, {run.run_id for run in (*(job.run for job in jobs), *unread)})
         if not jobs and not unread:
             return False
         trouble: Exception | None = None
@@ -318,6 +320,11 @@ class JobController:
         self._check_lease()
         with contextlib.suppress(NotFoundError):
             self._ray.stop(submission_id)
+
+    def _end_deleted(self, ray_jobs: Mapping[str, RayJob], known: Collection[str]) -> None:
+        """What lives in Ray of jobs that no listing has any more."""
+        with contextlib.suppress(ReplacedError):
+            end_deleted(strangers(ray_jobs, known), self._mlflow, self._settings.cluster, self._stop)
 
     def _check_lease(self) -> None:
         if not self._may_act():

@@ -495,6 +495,10 @@ class FakeMlflow:
             for stored in self._server.runs.values():
                 stored.deleted = stored.deleted or stored.run.experiment_id == experiment_id
 
+    def restore_run(self, run_id: str) -> None:
+        with self._server.lock:
+            self._stored(run_id).deleted = False
+
     def delete_artifact(self, run: Run, path: str) -> None:
         with self._server.lock:
             self._server.files.get(run.artifact_uri, {}).pop(path, None)

@@ -84,6 +84,34 @@ def test_job_that_cannot_be_read_runs_on_as_it_is_until_it_is_cancelled(tags: Ma
     assert (world.run(job).status, world.run(job).tags) == ("KILLED", asked.tags)
 
 
+@pytest.mark.parametrize("whole", ["run", "project"])
+def test_job_that_was_deleted_in_mlflow_is_ended_and_once_restored_says_so(whole: str) -> None:
+    world = World()
+    world.slow.add("job")
+    job, other = world.submit("job"), world.submit("other")
+    world.slow.add("other")
+    strange = "f" * 32 + "-1"
+    world.ray.submit(strange, "python train.py", {}, {})
+    world.turn(6)
+    assert world.living(job) == [f"{job}-1"]
+    if whole == "run":
+        world.mlflow.delete_run(job)
+    else:
+        world.mlflow.delete_experiment(world.run(job).experiment_id)
+    world.turn(75)
+    assert world.living(job) == []
+    assert bool(world.living(other)) is (whole == "run")
+    # What is nobody's job is left alone.
+    assert not world.ray.jobs()[strange].ended
+    if whole == "run":
+        world.mlflow.restore_run(job)
+        world.turn(75)
+        assert world.run(job).phase == "cancelled"
+        assert "while its run was deleted in MLflow" in world.run(job).reason
+        assert world.attempts(job) == [f"{job}-1"]
+    assert world.crashes == []
+
+
 @pytest.mark.parametrize("tags", UNREADABLE_SERVICES.values(), ids=UNREADABLE_SERVICES)
 def test_service_that_cannot_be_read_holds_up_nobody_else(tags: Mapping[str, str]) -> None:
     world = World()
