@@ -372,7 +372,7 @@ mlflow.log_metric("final", attempt)
 def test_resumed_attempt_adds_only_what_is_new(mlflow: Mlflow, mlflow_url: str, scripts: Scripts) -> None:
     run = new_job(mlflow, "resumed")
     finish(scripts.start(ATTEMPT, mlflow_url, run, attempt=1))
-    _, said = finish(scripts.start(ATTEMPT, mlflow_url, run, attempt=2))
+    finish(scripts.start(ATTEMPT, mlflow_url, run, attempt=2))
     stored = mlflow.run(run.run_id)
     assert points(mlflow, run, "loss") == [
         *((step, 1 + step / 10) for step in range(6)),
@@ -385,7 +385,6 @@ def test_resumed_attempt_adds_only_what_is_new(mlflow: Mlflow, mlflow_url: str, 
     assert stored.params == {"lr": "0.1", "attempt_of": "1", "only": "1"}
     assert stored.tags == {**run.tags, "changed_param.attempt_of": "2"}
     assert stored.status == "RUNNING"
-    assert "was logged again" not in said
 
 
 LIMITS = """
@@ -486,7 +485,7 @@ def test_autolog_datasets_models_and_system_metrics(
     mlflow: Mlflow, mlflow_url: str, scripts: Scripts
 ) -> None:
     run = new_job(mlflow, "models")
-    out, said = finish(scripts.start(MODELS, mlflow_url, run))
+    out, _ = finish(scripts.start(MODELS, mlflow_url, run))
     assert len(mlflow.search_runs([run.experiment_id], "")) == 1
     stored = mlflow.run(run.run_id)
     assert stored.params["C"] == "0.5"
@@ -506,7 +505,6 @@ def test_autolog_datasets_models_and_system_metrics(
     assert points(mlflow, run, "loss") == [(7, 0.5)]
     assert points(mlflow, run, "of_model") == [(8, 3)]
     assert points(mlflow, run, "of_data") == [(0, 1)]
-    assert "was logged again" not in said
 
 
 class Forwarder:
