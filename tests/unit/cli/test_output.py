@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 
-from journeyman.cli.output import BARS, duration, headline, print_table, sparkline
+from journeyman.cli.output import BARS, duration, headline, print_json, print_table, sparkline
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,12 @@ def test_table_prints_brackets_as_they_are_and_whole_lines_to_a_pipe(
     reason = "waits for [gpu] " + "x" * 150
     print_table(("ID", ""), [("3f2a", reason)])
     assert reason in capsys.readouterr().out
+
+
+def test_json_is_read_by_everybody_whatever_the_numbers_are(capsys: pytest.CaptureFixture[str]) -> None:
+    told = {"metrics": {"a": math.nan, "b": [math.inf, -math.inf, 1.5], 3: "\ud800"}, "at": (1, None)}
+    print_json(told)
+    refused: list[str] = []
+    read = json.loads(capsys.readouterr().out, parse_constant=refused.append)
+    assert refused == []
+    assert read == {"metrics": {"a": "NaN", "b": ["Infinity", "-Infinity", 1.5], "3": "?"}, "at": [1, None]}
