@@ -25,19 +25,24 @@ class StopWatch(WorkerGroupCallback):  # type: ignore[misc]
     """
 
     def __init__(self) -> None:
-        self._over = threading.Event()
+        # Made in the controller: what is sent there holds no locks.
+        self._over: threading.Event | None = None
 
     def after_worker_group_training_start(self, worker_group: Any) -> None:
-        self._over.set()
+        self._end()
         self._over = threading.Event()
         arguments = (worker_group.get_workers(), self._over)
         threading.Thread(target=_watch, args=arguments, name="stop", daemon=True).start()
 
     def before_worker_group_shutdown(self, worker_group: object) -> None:
-        self._over.set()
+        self._end()
 
     def before_worker_group_abort(self, worker_group_context: object) -> None:
-        self._over.set()
+        self._end()
+
+    def _end(self) -> None:
+        if self._over is not None:
+            self._over.set()
 
 
 def _watch(workers: Sequence[Any], over: threading.Event) -> None:
