@@ -25,7 +25,7 @@ from journeyman.cluster.local.plan import Plan, write_plan
 from journeyman.home import make_mlflow_token, read_mlflow_token
 from journeyman.tracking.guard.entrance import entrance_url
 from journeyman.tracking.guard.guard import ENTRANCE, Guard, Message, Receive, Scope, Send
-from journeyman.tracking.guard.peer import uid_of_peer
+from journeyman.tracking.guard.peer import Told, ask_kernel, read_tables, uid_of_peer
 from journeyman.tracking.mlflow_rest import Mlflow, page_url
 
 LIMIT_S = 120.0
@@ -161,6 +161,46 @@ print(connection.recv(12).decode())
     with guarded(SOMEBODY, host) as port:
         assert as_user(SOMEBODY, mapped, port) == "HTTP/1.1 200\n"
         assert as_user(NOBODY, mapped, port) == "HTTP/1.1 403\n"
+
+
+@pytest.mark.parametrize("look", [ask_kernel, read_tables])
+@pytest.mark.parametrize(
+    ("family", "address"),
+    [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::ffff:127.0.0.1")],
+)
+def test_kernel_tells_of_the_one_socket_in_either_way(
+    look: Callable[[tuple[str, int], tuple[str, int]], Told | None], family: int, address: str
+) -> None:
+    with socket.socket(family) as listener, socket.socket(family) as client:
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind((address, 0))
+        listener.listen()
+        own = listener.getsockname()[:2]
+        client.connect(own)
+        peer = client.getsockname()[:2]
+        with listener.accept()[0] as server:
+            assert look(peer, own) == (1, os.getuid(), os.fstat(client.fileno()).st_ino)
+            assert look(own, peer) == (1, os.getuid(), os.fstat(server.fileno()).st_ino)
+        # What listens there is no end of a connection.
+        told = look(own, ("127.0.0.1", 1))
+        assert told is None or told.owner is None
+        assert look(("127.0.0.1", 1), own) is None
+
+
+def test_where_the_kernel_cannot_be_asked_for_one_socket_its_tables_tell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuses(peer: tuple[str, int], own: tuple[str, int]) -> Told | None:
+        raise OSError(93, "Protocol not supported")
+
+    monkeypatch.setattr("journeyman.tracking.guard.peer.ask_kernel", refuses)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as server,
+    ):
+        assert uid_of_peer(server) == os.getuid()
 
 
 @as_root

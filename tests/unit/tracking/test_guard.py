@@ -15,14 +15,14 @@ import pytest
 from journeyman.home import OwnMlflow, make_mlflow_token, mlflow_token_file, own_mlflow
 from journeyman.tracking.guard.guard import ENTRANCE, Guard, Message, Scope
 from journeyman.tracking.guard.passes import CODE_S, COOKIE_S, is_valid, signed
-from journeyman.tracking.guard.peer import uid_in
+from journeyman.tracking.guard.peer import Address, told_in
 
 TOKEN = "5f2d9c" * 10
 OWNER, ROOT, STRANGER = 1000, 0, 1001
 NOW_S = 1_800_000_000
 HOST = "127.0.0.1:5000"
 
-# -- the kernel's table --------------------------------------------------------------------------------
+# -- the kernel's tables -------------------------------------------------------------------------------
 
 PEER, OWN = ("127.0.0.1", 42930), ("127.0.0.1", 34479)
 # As /proc/net/tcp has it: the listener, our end, the other end.
@@ -40,6 +40,11 @@ def theirs(state: str = "01", uid: int = STRANGER, inode: int = 810050) -> str:
     )
 
 
+def uid_in(table: str, peer: Address, own: Address, *, wide: bool = False) -> int | None:
+    told = told_in(table, peer, own, wide=wide)
+    return told.owner if told is not None else None
+
+
 @pytest.mark.parametrize("state", ["01", "04", "05", "08"])
 def test_other_end_belongs_to_the_user_in_its_line(state: str) -> None:
     assert uid_in(HEAD + LISTENS + OURS + theirs(state), PEER, OWN) == STRANGER
@@ -50,8 +55,9 @@ def test_socket_that_its_process_closed_belongs_to_nobody_though_it_says_root() 
     assert uid_in(HEAD + LISTENS + OURS + theirs("05", uid=ROOT, inode=0), PEER, OWN) is None
 
 
-def test_socket_that_only_asks_for_a_connection_is_not_the_other_end() -> None:
-    assert uid_in(HEAD + OURS + theirs("02"), PEER, OWN) is None
+@pytest.mark.parametrize("state", ["02", "03", "06", "0A", "0C"])
+def test_socket_that_asks_for_a_connection_waits_or_listens_is_not_the_other_end(state: str) -> None:
+    assert uid_in(HEAD + OURS + theirs(state), PEER, OWN) is None
 
 
 def test_another_connection_of_the_same_port_is_not_the_other_end() -> None:
