@@ -15,9 +15,10 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
+from journeyman.cluster.owned import make_owned, why_not_owned
 from journeyman.errors import NotFoundError, UnreachableError, described
 from journeyman.home import home_folder
-from journeyman.models.cached import InUse
+from journeyman.models.cached import InUse, model_folder
 from journeyman.models.model import ModelError
 from journeyman.tracking.mlflow_rest import Mlflow
 
@@ -43,20 +44,24 @@ def fetch(mlflow: Mlflow, name: str, version: str, in_use: InUse) -> Fetched:
 
     A model that was deleted and made anew counts its versions from 1 again: the time of creation tells them
     apart. Where MLflow is away or has it no more, the files that were fetched last are used, and nothing else
-    is known. Raises ModelError, and UnreachableError and NotFoundError where there are none.
+    is known. Raises ModelError, also where another user of this machine may have written to them, and
+    UnreachableError and NotFoundError where there are none.
     """
-    model = cache_folder(mlflow.url) / name
+    model = cache_folder(mlflow.url) / model_folder(name)
     try:
         body = mlflow.model_version(name, version)
     except (UnreachableError, NotFoundError):
         cached = sorted(model.glob(f"{version}-*"))
         if not cached or not in_use.hold(cached[-1]):
             raise
+        _check(why_not_owned(cached[-1], _cache_root()))
         return Fetched(cached[-1], "", {})
     folder = model / f"{version}-{body['creation_timestamp']}"
+    _check(make_owned(model, _cache_root()))
     # It may be removed between the two, where nobody has used it for long.
     while not in_use.hold(download_version(mlflow.url, name, version, folder)):
         pass
+    _check(why_not_owned(folder, _cache_root()))
     tags = {tag["key"]: tag["value"] for tag in body.get("tags", ())}
     return Fetched(folder, str(body.get("run_id") or ""), tags)
 
@@ -75,6 +80,8 @@ def download_version(mlflow_url: str, name: str, version: str, folder: Path) -> 
         client = MlflowClient(tracking_uri=mlflow_url, registry_uri=mlflow_url)
         source = client.get_model_version_download_uri(name, version)
         downloaded = download_artifacts(artifact_uri=source, dst_path=partial, tracking_uri=mlflow_url)
+        # Loaders run what is in it: a umask may leave it open to a group.
+        os.chmod(downloaded, 0o700)
         os.rename(downloaded, folder)
     except MlflowException as error:
         message = f"version {version} of model '{name}' cannot be downloaded: {described(error)}"
@@ -106,8 +113,20 @@ def _is_away(error: BaseException | None) -> bool:
 
 def cache_folder(mlflow_url: str) -> Path:
     """Of this node, for the versions of one MLflow server."""
+    return _cache_root() / hashlib.sha256(mlflow_url.encode()).hexdigest()[:12]
+
+
+def _cache_root() -> Path:
+    """The first folder that is made here, and must be nobody else's; what is above it is the machine's."""
     if os.environ.get("JOURNEYMAN_HOME"):
-        root = home_folder(os.environ)
-    else:
-        root = Path(tempfile.gettempdir()) / f"journeyman-{os.getuid()}"
-    return root / "models" / hashlib.sha256(mlflow_url.encode()).hexdigest()[:12]
+        return home_folder(os.environ) / "models"
+    return Path(tempfile.gettempdir()) / f"journeyman-{os.getuid()}"
+
+
+def _check(why: str) -> None:
+    """Raises ModelError where another user may have written to what is to be loaded, which runs code."""
+    if why:
+        raise ModelError(
+            f"the cache of versions is not used: {why}",
+            f"Remove {_cache_root()}: what is needed of it is downloaded anew.",
+        )

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
+import re
 import shutil
 import threading
 import time
@@ -27,6 +29,20 @@ MACHINE_CODE = ".machine-code"
 COMPILER = "inductor"
 """The folder below it of what the compiler keeps."""
 DAY_S = 24 * 3600.0
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,99}", re.ASCII)
+_SHOWN_CHARACTERS = 40
+
+
+def model_folder(name: str) -> str:
+    """What a model's folder is called in the cache: its name, where that is a name for a folder as it is.
+
+    A registry takes `..`, a name of ours and 256 characters of any language, which are no file system's.
+    """
+    if _PLAIN_NAME.fullmatch(name):
+        return name
+    shown = re.sub(r"[^A-Za-z0-9_-]", "_", name[:_SHOWN_CHARACTERS])
+    # A plain name holds no `~`: none is another model's.
+    return f"{shown}~{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 class InUse:
@@ -76,6 +92,7 @@ def clean(cache: Path, named: Set[tuple[str, str]]) -> list[str]:
     Raises OSError where the cache cannot be read.
     """
     now_s = time.time()
+    named = {(model_folder(model), version) for model, version in named}
     cached = [_cached(folder) for folder in _versions(cache)]
     removed = [
         f"{each.model}/{each.folder}"

@@ -21,9 +21,12 @@ from journeyman.models.engines.machine_code import CompilationError
 from journeyman.models.files import Version, look_at
 from journeyman.models.in_place import why_graph_needs_replicas
 from journeyman.models.onnx_form import ONNX
+from journeyman.models.own_code import TO_ALLOW, why_code
 from journeyman.models.packages import EXPORTED, graph_bytes
 from journeyman.models.signature import Signature
 
+_UNTRUSTED = "UntrustedTypesFoundException"
+"""What skops raises; it is imported for the versions alone that it reads."""
 _PLATFORMS = {
     Engine.TORCH_EXPORT: "pytorch_pt2",
     Engine.ONNXRUNTIME: "onnx_onnxv1",
@@ -75,6 +78,11 @@ def look(folder: Path) -> Version:
         ) from error
 
 
+def why_version_code(version: Version) -> str:
+    """What of the version runs code when it is loaded, in words; empty where nothing does."""
+    return why_code(version.metadata.flavors, lambda path: (version.folder / path).is_file())
+
+
 def why_new_replicas(version: Version) -> str:
     """Why it must not be loaded beside another one, in words; empty where it may be."""
     if _own_python(version):
@@ -103,14 +111,17 @@ def check_memory(folder: Path, available_bytes: int) -> None:
 
 
 def load_model(
-    version: Version, allow_pickle: bool, plan: Plan, have: Mapping[Engine, Run] | None = None
+    version: Version, allow_code: bool, plan: Plan, have: Mapping[Engine, Run] | None = None
 ) -> ServedModel:
     """The model, computed as planned; of the engines that it takes, those in `have` are loaded already.
 
     Sets MLFLOW_ALLOW_PICKLE_DESERIALIZATION for this process, which MLflow's loaders obey: a process serves
-    one service, and its versions share the permission. Raises ModelError.
+    one service, and its versions share the permission. Raises ModelError, also where loading the version runs
+    code and `allow_code` is not given.
     """
-    os.environ[MLFLOW_ALLOW_PICKLE_DESERIALIZATION.name] = str(allow_pickle).lower()
+    if not allow_code and (why := why_version_code(version)):
+        raise ModelError(f"the version {why}", TO_ALLOW)
+    os.environ[MLFLOW_ALLOW_PICKLE_DESERIALIZATION.name] = str(allow_code).lower()
     for engine in plan.engines:
         if engine not in version.engines:
             raise ModelError(
@@ -119,23 +130,28 @@ def load_model(
             )
     try:
         runs = {engine: (have or {}).get(engine) or load_engine(engine, version) for engine in plan.engines}
-        serving_example = version.metadata.get_serving_input(str(version.folder))
+        serving_example = _example(version)
     except CompilationError as error:
         raise ModelError(
             f"the version cannot be computed by {Engine.AOTINDUCTOR}: {error.message}", error.hint
         ) from error
+    except ModelError:
+        raise
     except ImportError as error:
         raise ModelError(
             f"the version needs a package that is not installed here: {described(error)}",
             _what_to_install(version),
         ) from error
     except Exception as error:
-        # Loaders of all flavors run here, and with allow_pickle the model's own code.
+        # Loaders of all flavors run here, and with allow_code the model's own code.
         if MLFLOW_ALLOW_PICKLE_DESERIALIZATION.name in str(error):
+            # Its metadata do not tell: a program holds pickles beside its tensors, for instance.
             raise ModelError(
-                "the version is stored as pickle, cloudpickle or skops, which can run code when read",
-                "If you trust whoever trained it, set `allow_pickle: true` in the service; else log it again "
-                "without pickle: PyTorch as pt2, others as ONNX.",
+                "the version holds what is stored as pickle, which runs code when it is read", TO_ALLOW
+            ) from error
+        if type(error).__name__ == _UNTRUSTED:
+            raise ModelError(
+                f"the version holds types that skops does not trust: {described(error)}", TO_ALLOW
             ) from error
         raise ModelError(
             f"the version cannot be loaded: {described(error)}", _what_to_install(version)
@@ -147,6 +163,23 @@ def load_model(
         runs=runs,
         run=_planned(plan, runs),
     )
+
+
+def _example(version: Version) -> str | None:
+    """Raises ModelError where its metadata name a file of somebody else's for it: examples are shown."""
+    for path in (version.metadata.saved_input_example_info or {}).values():
+        if isinstance(path, str) and not _is_inside(version.folder, path):
+            raise ModelError(f"the version names {path[:80]!r} as its example, a file outside of it")
+    example: str | None = version.metadata.get_serving_input(str(version.folder))
+    return example
+
+
+def _is_inside(folder: Path, path: str) -> bool:
+    try:
+        return (folder / path).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):
+        # No path at all, such as one with a NUL.
+        return False
 
 
 def _what_to_install(version: Version) -> str:

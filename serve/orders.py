@@ -137,7 +137,7 @@ HOW = {
     "limits": "live",
     "engine": "live",
     "resources": "by new replicas, the old ones answering until they are there",
-    "allow_pickle": "by new replicas, the old ones answering until they are there",
+    "allow_code": "by new replicas, the old ones answering until they are there",
     "env": "by new replicas, the old ones answering until they are there",
     "project": "not at all: a service stays in the project it began in",
 }

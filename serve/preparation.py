@@ -29,7 +29,7 @@ class Preparation(BaseModel):
     version: str
     hardware: str
     """The key of what the replicas compute on."""
-    allow_pickle: bool
+    allow_code: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from journeyman.cluster.resources import Resources
 from journeyman.cluster.spec_file import Bytes, Count, EnvironmentName, Name, Range, Seconds, Spec
@@ -14,6 +14,8 @@ from journeyman.errors import UsageError
 from journeyman.models.engines.engine import Engine
 
 _REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[1-9][0-9]*))")
+
+_OLD_ALLOW_CODE = "allow_pickle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,21 @@ class ServiceSpec(Spec):
     limits: Limits = Limits()
     engine: Engine | None = None
     """What computes the model; without it, what was measured to be the fastest."""
-    allow_pickle: bool = False
-    """Whether versions stored as pickle may be read, which runs code of whoever made them."""
+    allow_code: bool = False
+    """Whether versions may run code of whoever made them: pickle, models from code and `code_paths` do."""
     env: dict[EnvironmentName, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, written: object) -> object:
+        """`allow_pickle`, as `allow_code` was called before it admitted more than that."""
+        if not isinstance(written, dict) or _OLD_ALLOW_CODE not in written:
+            return written
+        if "allow_code" in written:
+            raise ValueError(f"`{_OLD_ALLOW_CODE}` is the old name of `allow_code`: write one of them")
+        renamed = dict(written)
+        renamed["allow_code"] = renamed.pop(_OLD_ALLOW_CODE)
+        return renamed
 
     @field_validator("model")
     @classmethod

@@ -92,4 +92,7 @@ class MlflowApi(Protocol):
     def download_uri(self, name: str, version: str) -> str:
         """Where the version's files are."""
 
+    def version_file(self, name: str, version: str, path: str) -> bytes:
+        """A small file of a version. Raises NotFoundError where it has none of that path."""
+
     def set_version_tag(self, name: str, version: str, key: str, value: str) -> None: ...

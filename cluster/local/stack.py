@@ -44,6 +44,7 @@ from journeyman.cluster.local.processes import (
     owned_processes,
 )
 from journeyman.cluster.local.supervisor import FAILED_AFTER, PartState, read_state, state_file
+from journeyman.cluster.owned import make_owned
 from journeyman.cluster.settings import make_home, ray_token_file, write_token
 from journeyman.errors import StackError
 from journeyman.home import make_mlflow_token
@@ -285,10 +286,9 @@ def _launch(home: Path, plan: Plan, names: tuple[str, ...]) -> None:
 def _prepare_ray_folder(home: Path) -> None:
     """Ours alone, as /tmp is everybody's; of earlier sessions only the last is kept, for its logs."""
     folder = ray_folder(home)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+    if why := make_owned(folder, folder):
         raise StackError(
-            f"{folder}, where Ray would keep its sessions, belongs to someone else",
+            f"Ray would keep its sessions, and the code of jobs, where others can change them: {why}",
             "Have it removed, or move the home folder with JOURNEYMAN_HOME.",
         )
     for session in sorted(folder.glob("session_2*"))[:-1]:

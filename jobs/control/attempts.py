@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from journeyman.cluster.capacity import Capacity, fits_now
+from journeyman.cluster.requirements import without_secrets
 from journeyman.cluster.resources import ray_amounts
 from journeyman.jobs.attempt import Attempt
 from journeyman.jobs.outcome import Cause, Outcome
@@ -41,7 +42,8 @@ def driverless(message: str, requirements: Sequence[str]) -> Outcome:
     if requirements and message.startswith(_NO_ENVIRONMENT):
         pip = [line for line in lines if line.startswith("ERROR:")]
         if pip:
-            told = pip[0].removeprefix("ERROR:").strip()
+            # Of a package by its address pip repeats what it put in for a variable.
+            told = without_secrets(pip[0][:2000].removeprefix("ERROR:").strip())
             return Outcome(cause=Cause.USER, message=f"its requirements cannot be installed: {told}")
     # Ray repeats the end of the driver's output: its last line is the cause, the rest is in the log.
     return Outcome(

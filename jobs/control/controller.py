@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 from journeyman.cluster.archive import Archive, package_name, package_uri
 from journeyman.cluster.capacity import Capacity
+from journeyman.cluster.identity import told_left_out, without_identity
 from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_state import Application, RayJob
 from journeyman.cluster.settings import Settings
@@ -300,7 +301,8 @@ class JobController:
         if start.demand or records.DEMAND_MS in run.tags:
             begun[records.DEMAND_MS] = str(int(now * 1000)) if start.demand else ""
         # At once: an attempt that is named and does not start would count as one that died.
-        self._record(job, Phase.STARTING, start.reason, now, begun if attempt != job.attempt else {})
+        reason = start.reason + told_left_out(job.spec.env)
+        self._record(job, Phase.STARTING, reason, now, begun if attempt != job.attempt else {})
         # After: it is written once, and an attempt that came back to the queue would be late when it starts.
         self._check_lease()
         admitted = admitted_text(int(now * 1000), start.workers)
@@ -391,7 +393,7 @@ def runtime_env(start: Start, claimant: str, settings: Settings) -> dict[str, An
         environment["JOURNEYMAN_HOME"] = str(settings.home)
     runtime: dict[str, Any] = {
         "working_dir": package_uri(package_name(start.job.code_sha256)),
-        "env_vars": environment | spec.env,
+        "env_vars": environment | without_identity(spec.env),
     }
     if spec.requirements:
         runtime["pip"] = {"packages": list(spec.requirements), "pip_check": False}

@@ -11,6 +11,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from journeyman.cluster.requirements import why_secret, without_secrets
 from journeyman.errors import SpecError
 from journeyman.jobs.spec import TrainSpec
 
@@ -25,6 +26,13 @@ _OPTIONS = re.compile(r"\s+--?[a-z].*$")
 _INCLUDED = re.compile(r"(?:-r|--requirement)(?:\s+|=|(?=[^\s=-]))(.+)")
 _OTHER_FILE = re.compile(r"(-c|--constraint|-f|--find-links|-e|--editable)(?:\s+|=|(?=[^\s=-]))(.+)")
 _ADDRESS = re.compile(r"(?:[a-z]+\+)?[a-z]+://|git\+\w+@|(git|hg|svn|bzr)\+")
+
+_INSTEAD = (
+    "Requirements are stored and shown as they are. Keep it on the nodes: in the `pip.conf` of whoever runs "
+    "Ray there (`index-url = https://user:password@host/simple`), in their `.netrc` (`machine host login "
+    "user password …`), or in a variable of Ray's environment, which pip puts in where an index is "
+    "`https://user:${NAME}@host/simple`, in capital letters."
+)
 
 
 def requirements(spec: TrainSpec, folder: Path) -> tuple[str, ...]:
@@ -41,6 +49,8 @@ def requirements(spec: TrainSpec, folder: Path) -> tuple[str, ...]:
         lines = list(_read(path, ()))
     asked: dict[str, Requirement] = {}
     for source, line in lines:
+        # First: what is said of a line otherwise repeats it.
+        _check_no_secret(source, line)
         if line.startswith("-"):
             _check_option(source, line)
         elif requirement := _requirement(source, line):
@@ -76,6 +86,11 @@ def _logical(text: str) -> Iterator[str]:
     for line in re.sub(r"\\[ \t]*\r?\n", " ", text).splitlines():
         if kept := _COMMENT.sub("", line).strip():
             yield " ".join(kept.split())
+
+
+def _check_no_secret(source: str, line: str) -> None:
+    if why := why_secret(line):
+        raise SpecError(f"{source}: {without_secrets(line)!r} holds {why}", _INSTEAD)
 
 
 def _check_option(source: str, line: str) -> None:

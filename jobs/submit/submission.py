@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from journeyman.cluster.archive import Archive
+from journeyman.cluster.identity import check_names
 from journeyman.cluster.settings import Settings, read_secrets
 from journeyman.cluster.spec_file import override, parse, read_yaml, unasked
 from journeyman.errors import JourneymanError, NotFoundError, RefusedError, SpecError
@@ -57,6 +58,8 @@ def read_order(file: Path, assignments: Sequence[str], home: Path | None, storag
     loaded = override(read_yaml(file), assignments)
     remarks = unasked(file, assignments, below="config")
     spec = parse(TrainSpec, loaded, str(file))
+    check_names(spec.env, f"{file}: env")
+    check_names(spec.secrets, f"{file}: secrets")
     folder = file.absolute().parent
     checkpoints = _storage(spec, folder, storage)
     kept = Path(checkpoints) if checkpoints and "://" not in checkpoints else None

@@ -25,6 +25,7 @@ from ray.train import Checkpoint, get_context
 from ray.train.v2._internal.execution.context import get_train_context
 from ray.util import get_node_ip_address
 
+from journeyman.cluster.identity import is_identity
 from journeyman.cluster.priority import give_way
 from journeyman.cluster.settings import read_secrets
 from journeyman.errors import JourneymanError, UnreachableError
@@ -127,6 +128,9 @@ def prepare_environment(spec: TrainSpec, rank: int) -> None:
     os.environ[environment.RANK] = str(rank)
     secrets = read_secrets(home_folder(os.environ)) if spec.secrets else {}
     for name in spec.secrets:
+        if is_identity(name):
+            # Of a spec that was stored before that was refused.
+            continue
         # The nodes of a cluster that is attached have them in their environment, such as from Kubernetes.
         value = secrets.get(name) or os.environ.get(name)
         if value is None:

@@ -30,6 +30,6 @@ def load_engine(engine: Engine, version: Version) -> Run:
             logged = None if graph.is_file() else onnx_graph.logged_graph(folder, version.metadata)
             return onnx_graph.load(logged or graph, signature)
         case Engine.PYFUNC:
-            return pyfunc.load(folder, signature)
+            return pyfunc.load(version)
         case _:
             assert_never(engine)

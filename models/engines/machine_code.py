@@ -19,6 +19,7 @@ import psutil
 import torch
 from torch.export.passes import move_to_device_pass
 
+from journeyman.cluster.owned import make_owned, why_not_owned
 from journeyman.errors import JourneymanError
 from journeyman.models.cached import COMPILER, MACHINE_CODE
 from journeyman.models.engines.devices import copy_where_no_view_can_be
@@ -52,15 +53,15 @@ def machine_code(folder: Path) -> Path:
     """
     path = _path(folder)
     try:
-        owners = {path.stat().st_uid, path.parent.stat().st_uid}
+        why = why_not_owned(path, path.parent.parent)
     except FileNotFoundError:
         raise CompilationError(
             "it is not compiled on this node",
             "That is done beside the version that answers; see what the service's replicas log.",
         ) from None
-    if owners != {os.getuid()}:
+    if why:
         raise CompilationError(
-            f"{path} belongs to another user, and is not run",
+            f"its machine code is not run: {why}",
             f"Remove {path.parent}: what is needed of it is compiled anew.",
         )
     return path
@@ -77,7 +78,12 @@ def compile_version(folder: Path) -> None:
     Several processes may ask for it at once: one compiles. Raises CompilationError.
     """
     path = _path(folder)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if why := make_owned(path.parent, path.parent.parent):
+        # The compiler runs what it keeps there.
+        raise CompilationError(
+            f"nothing is compiled here: {why}",
+            f"Remove {path.parent}: what is needed of it is compiled anew.",
+        )
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():
@@ -144,6 +150,8 @@ def _unchecked_lookups(program: torch.export.ExportedProgram, signature: Signatu
 def main() -> None:
     """In a process of its own: compile the version in the folder that comes first, for the path after it."""
     folder, path = Path(sys.argv[1]), Path(sys.argv[2])
+    # What is made is run: no group is to write to it.
+    os.umask(0o077)
     program = load_exported(folder / EXPORTED)
     if trouble := _unchecked_lookups(program, look_at(folder).signature):
         sys.exit(trouble)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -10,12 +9,15 @@ import numpy as np
 import torch
 
 from journeyman.models.arrays import Inputs, Outputs, Run
-from journeyman.models.signature import OUTPUT, Signature, as_declared
+from journeyman.models.files import Version
+from journeyman.models.own_code import is_estimator
+from journeyman.models.signature import OUTPUT, as_declared
 
 
-def load(folder: Path, signature: Signature) -> Run:
-    """The version in `folder`, which may answer with something else than arrays."""
-    model = mlflow.pyfunc.load_model(str(folder))
+def load(version: Version) -> Run:
+    """The version, which may answer with something else than arrays."""
+    signature = version.signature
+    model = _model(version)
 
     def run(inputs: Inputs, params: dict[str, Any] | None) -> Outputs:
         if signature.bare_input:
@@ -29,3 +31,12 @@ def load(folder: Path, signature: Signature) -> Run:
         return result
 
     return run
+
+
+def _model(version: Version) -> mlflow.pyfunc.PyFuncModel:
+    if not is_estimator(version.metadata.flavors):
+        return mlflow.pyfunc.load_model(str(version.folder))
+    # scikit-learn with it, in 2 s, for the versions that are made of it.
+    from journeyman.models.engines import estimator
+
+    return estimator.load(version.folder, version.metadata)

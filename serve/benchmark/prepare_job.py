@@ -61,7 +61,7 @@ def prepare(preparation: Preparation, mlflow: Mlflow) -> Verdict:
     try:
         loaded: dict[Engine, ServedModel] = {}
         ready = [engine for engine in files.engines if engine != Engine.AOTINDUCTOR]
-        _load(ready, files, preparation.allow_pickle, loaded, rejected)
+        _load(ready, files, preparation.allow_code, loaded, rejected)
         example = loaded[files.safest].example
         if example is None:
             raise ModelError("the version has no input example to race with")
@@ -70,7 +70,7 @@ def prepare(preparation: Preparation, mlflow: Mlflow) -> Verdict:
             if why := _why_not_compiled(loaded, files, invocation):
                 rejected[Engine.AOTINDUCTOR] = why
             else:
-                _load([Engine.AOTINDUCTOR], files, preparation.allow_pickle, loaded, rejected)
+                _load([Engine.AOTINDUCTOR], files, preparation.allow_code, loaded, rejected)
         return race(loaded, rejected, invocation, hardware)
     except JourneymanError as error:
         return Verdict(hardware=str(hardware), times_us={}, rejected={}, failed=error.message)
@@ -82,14 +82,14 @@ def prepare(preparation: Preparation, mlflow: Mlflow) -> Verdict:
 def _load(
     engines: Sequence[Engine],
     files: Version,
-    allow_pickle: bool,
+    allow_code: bool,
     loaded: dict[Engine, ServedModel],
     rejected: dict[Engine, str],
 ) -> None:
     """Adds each to `loaded`, or why it cannot be to `rejected`. Raises ModelError for the safest."""
     for engine in engines:
         try:
-            model = load_model(files, allow_pickle, alone(engine))
+            model = load_model(files, allow_code, alone(engine))
             warm(model)
             loaded[engine] = model
         except ModelError as error:

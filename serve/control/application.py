@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from journeyman.cluster.archive import Archive, package_uri
+from journeyman.cluster.identity import without_identity
 from journeyman.cluster.resources import actor_options
 from journeyman.cluster.spec_file import Range
 from journeyman.serve.records import DEPLOYMENT, GENERATION, Rollout
@@ -61,7 +62,7 @@ def application_config(
             "run_id": run_id,
             "model": rollout.model,
             "mlflow_url": mlflow_url,
-            "allow_pickle": spec.allow_pickle,
+            "allow_code": spec.allow_code,
         },
         "deployments": [
             {
@@ -94,7 +95,7 @@ def replica_python() -> str:
 
 def process_environment(spec: ServiceSpec) -> dict[str, str]:
     """What a process that computes the service's model has in its environment."""
-    return {"OMP_NUM_THREADS": str(max(1, int(spec.resources.cpus))), **spec.env}
+    return {"OMP_NUM_THREADS": str(max(1, int(spec.resources.cpus))), **without_identity(spec.env)}
 
 
 def serve_config(

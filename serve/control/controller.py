@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from journeyman.cluster.archive import Archive
+from journeyman.cluster.identity import told_left_out
 from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_state import Application
 from journeyman.cluster.settings import Settings
@@ -158,6 +159,8 @@ class ServiceController:
         if decision.phase is Phase.HEALTHY and config is not None and config != stored:
             # What answers is what was ordered before.
             decision = replace(decision, phase=Phase.DEPLOYING, reason="Serve is told its new config")
+        if told := told_left_out(record.spec.env):
+            decision = replace(decision, reason=f"{decision.reason}{told}".removeprefix("; "))
         return Service(record, application, decision, config)
 
     def _record(

@@ -165,7 +165,7 @@ class Preparer:
             model=serving.rollout.model,
             version=serving.rollout.serving,
             hardware=serving.hardware,
-            allow_pickle=serving.spec.allow_pickle,
+            allow_code=serving.spec.allow_code,
         )
 
     def _read(self, version: tuple[str, str]) -> None:

@@ -37,7 +37,7 @@ class Arguments(BaseModel):
     """The service's own record in MLflow."""
     model: str
     mlflow_url: str
-    allow_pickle: bool
+    allow_code: bool
 
 
 def build(args: dict[str, Any]) -> serve.Application:

@@ -20,6 +20,7 @@ from journeyman.models.files import Version
 from journeyman.models.model import ModelError, ServedModel, load_model, look, why_new_replicas
 from journeyman.models.signature import Signature
 from journeyman.serve.protocols.example import warm
+from journeyman.serve.protocols.headers import header_text
 from journeyman.serve.replica.cleaning import clean_cache
 from journeyman.serve.replica.deployment import Arguments
 from journeyman.serve.replica.version import LoadedVersion
@@ -70,7 +71,7 @@ class Loader:
             trouble = f"stays with {files.safest} until the version is compiled on this node"
         elif plan is not None:
             try:
-                model = load_model(files, self._arguments.allow_pickle, plan, have)
+                model = load_model(files, self._arguments.allow_code, plan, have)
                 warm(model)
             except ModelError as error:
                 # It was tried when the verdict was made, by another process.
@@ -78,7 +79,7 @@ class Loader:
                 _log.warning("version %s %s", version, trouble)
                 model = None
         if model is None:
-            model = load_model(files, self._arguments.allow_pickle, alone(ordered or files.safest), have)
+            model = load_model(files, self._arguments.allow_code, alone(ordered or files.safest), have)
         run_id = files.metadata.run_id or fetched.run_id
         return LoadedVersion(
             version=version,
@@ -86,9 +87,9 @@ class Loader:
             on_loop_bytes=on_loop_bytes(model),
             joined_rows=verdict.joined_rows(model.plan) if verdict is not None else 1,
             headers={
-                "x-journeyman-model": self._arguments.model,
-                "x-journeyman-version": version,
-                "x-journeyman-run": run_id,
+                "x-journeyman-model": header_text(self._arguments.model),
+                "x-journeyman-version": header_text(version),
+                "x-journeyman-run": header_text(run_id),
             },
             description=orjson.dumps(self._description(version, run_id, model)),
             engine_trouble=trouble,

@@ -29,7 +29,7 @@ Deploys registered models as services of Journeyman, to the cluster that command
   mlflow deployments update -t journeyman --name digits -C replicas=2..8
   mlflow deployments predict -t journeyman --name digits -I input.json
 
--C takes the keys of a service's spec, such as replicas=1..3, resources.cpus=2 and allow_pickle=true. Models
+-C takes the keys of a service's spec, such as replicas=1..3, resources.cpus=2 and allow_code=true. Models
 are models:/name@alias, which follows the alias, and models:/name/version.
 """
 

@@ -32,7 +32,7 @@ CHANGES: list[Change] = [
 ]
 OTHERS: list[Change] = [
     ("resources.cpus=0.5", False, 1),
-    ("allow_pickle=true", False, 1),
+    ("allow_code=true", False, 1),
     ("project=elsewhere", True, 1),
 ]
 

@@ -29,6 +29,7 @@ from journeyman.cli.output import (
     short,
     since,
     sparkline,
+    visible,
 )
 from journeyman.errors import UnreachableError, UsageError
 
@@ -195,7 +196,7 @@ def _watch_on_terminal(client: Client, submitted: Job) -> Job:
         for job in _watch(client, submitted):
             if (line := phase_line(job)) != said:
                 said = line
-                live.console.print(line)
+                live.console.print(visible(line))
             for name in headline(job.metrics, FOLLOWED_METRICS):
                 if steps.get(name) != job.steps.get(name, 0):
                     steps[name] = job.steps.get(name, 0)
@@ -428,11 +429,12 @@ def logs(
     try:
         for source, line in log_lines(chunks):
             written += 1
-            say(f"{source} | {line}" if rank == "all" else line)
+            # As the job printed it, colours included.
+            typer.echo(f"{source} | {line}" if rank == "all" else line)
     except KeyboardInterrupt:
         raise _detached(found) from None
     if follow:
-        typer.echo(outcome(client.job(found.run_id)), err=True)
+        typer.echo(visible(outcome(client.job(found.run_id))), err=True)
     elif not written and tail != 0:
         complain(
             f"{found.name} {short(found.run_id)} has written nothing yet; it is {found.phase}",

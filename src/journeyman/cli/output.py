@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -20,6 +21,8 @@ PIPE_WIDTH = 240
 """Columns where nobody looks: a pipe gets whole lines, not ones cut at 80."""
 SHORT_ID = 8
 BARS = "▁▂▃▄▅▆▇█"
+_UNPRINTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys instead of showing it, what turns the order of letters around, halves of letters."""
 
 STYLES = {
     "queued": "yellow",
@@ -51,15 +54,20 @@ def console() -> Console:
     return Console(width=width, markup=False, highlight=False, emoji=False)
 
 
+def visible(text: str) -> str:
+    """A text that anybody may have written, as it is shown: `\\x1b` instead of what a terminal would obey."""
+    return _UNPRINTED.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 def say(text: str = "") -> None:
-    typer.echo(text)
+    typer.echo(visible(text))
 
 
 def complain(message: str, hint: str) -> None:
     """An error as two lines on stderr."""
-    typer.secho(message, err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+    typer.secho(visible(message), err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
     if hint:
-        typer.echo(hint, err=True)
+        typer.echo(visible(hint), err=True)
 
 
 def examples(*lines: str) -> str:
@@ -72,7 +80,8 @@ def print_json(value: object) -> None:
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     told = json.dumps(_plain(value), indent=2, default=str, ensure_ascii=False, allow_nan=False)
-    typer.echo(told.encode("utf-8", "replace").decode())
+    # JSON escapes some of them itself; line breaks are its own here.
+    typer.echo(_UNPRINTED.sub(lambda found: f"\\u{ord(found[0]):04x}", told))
 
 
 def _plain(value: object) -> object:
@@ -98,7 +107,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         last = position == len(columns) - 1
         table.add_column(column, no_wrap=not last, overflow="fold" if last else "ellipsis")
     for row in rows:
-        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(visible(cell), style=STYLES.get(cell, "")) for cell in row))
     console().print(table)
 
 
@@ -112,7 +121,7 @@ def print_fields(fields: Iterable[tuple[str, str]]) -> None:
     table.add_column(overflow="fold")
     for name, value in fields:
         if value:
-            table.add_row(name, Text(value, style=STYLES.get(value, "")))
+            table.add_row(visible(name), Text(visible(value), style=STYLES.get(value, "")))
     console().print(table)
 
 

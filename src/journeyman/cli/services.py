@@ -23,6 +23,7 @@ from journeyman.cli.output import (
     print_table,
     say,
     since,
+    visible,
 )
 from journeyman.errors import SpecError, UsageError
 
@@ -236,7 +237,7 @@ def query(
     ]
     told = "  ".join([f"status {answer.status}", f"{answer.seconds * 1000:.1f} ms", *lineage])
     # Beside the answer, so that a pipe gets the answer alone.
-    typer.echo(told, err=True)
+    typer.echo(visible(told), err=True)
     raise typer.Exit(0 if answer.status < 400 else 1)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import orjson
+import yaml
 
 from journeyman.client.connection import ID, NAME, SHOWN_IDS, Connection, only_one
 from journeyman.errors import (
@@ -20,10 +21,12 @@ from journeyman.errors import (
     UnreachableError,
     UnreadableError,
 )
+from journeyman.models import own_code
 from journeyman.serve import verdict
 from journeyman.serve.records import observed_text, read_service
 from journeyman.serve.spec import read_reference
 from journeyman.tracking import records
+from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import Run
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 _POLL_S = 1.0
 _UNHEALTHY_LIMIT_S = 30.0
 """A replica that fails to start is tried again; one that fails for so long needs a person."""
+_METADATA = "MLmodel"
+_METADATA_BYTES = 2**20
+"""What is larger takes seconds to read as YAML."""
 _RUNNING = "attributes.status = 'RUNNING'"
 
 
@@ -177,6 +183,7 @@ def undeploy(connection: Connection, reference: str) -> Service:
 
 
 def _spec(connection: Connection, order: Path | Mapping[str, Any], assignments: Sequence[str]) -> ServiceSpec:
+    from journeyman.cluster.identity import check_names
     from journeyman.cluster.spec_file import override, parse, read_yaml
     from journeyman.serve.spec import ServiceSpec, model_reference
 
@@ -184,6 +191,7 @@ def _spec(connection: Connection, order: Path | Mapping[str, Any], assignments: 
     named = str(order) if written else "the service"
     loaded = read_yaml(order) if isinstance(order, Path) else dict(order)
     spec = parse(ServiceSpec, override(loaded, assignments), named, written)
+    check_names(spec.env, f"{named}: env")
     reference = model_reference(spec)
     try:
         aliases = connection.mlflow.aliases(reference.name)
@@ -197,7 +205,34 @@ def _spec(connection: Connection, order: Path | Mapping[str, Any], assignments: 
     if reference.alias is not None and reference.alias not in aliases:
         known = ", ".join(sorted(aliases)) or "none"
         raise SpecError(f"{named}: model: {reference.name} has no alias {reference.alias}; it has: {known}")
+    if not spec.allow_code:
+        version = reference.version or aliases[str(reference.alias)]
+        if why := _why_code(connection.mlflow, reference.name, version):
+            told = f"{named}: model: version {version} of {reference.name} {why}"
+            raise SpecError(told, own_code.TO_ALLOW)
     return spec
+
+
+def _why_code(mlflow: MlflowApi, name: str, version: str) -> str:
+    """What of a version runs code when it is loaded, as far as MLflow tells its metadata.
+
+    Where they are not to be had or to be read, what loads the version finds out.
+    """
+
+    def has_file(path: str) -> bool:
+        try:
+            mlflow.version_file(name, version, path)
+        except NotFoundError:
+            return False
+        return True
+
+    try:
+        written = mlflow.version_file(name, version, _METADATA)
+        read = yaml.safe_load(written) if len(written) <= _METADATA_BYTES else None
+    except (NotFoundError, yaml.YAMLError, ValueError, RecursionError):
+        return ""
+    flavors = read.get("flavors") if isinstance(read, dict) else None
+    return own_code.why_code(flavors, has_file) if isinstance(flavors, dict) else ""
 
 
 # -- looking -------------------------------------------------------------------------------------------

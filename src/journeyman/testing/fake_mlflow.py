@@ -400,6 +400,15 @@ class FakeMlflow:
             "model-versions/get-download-uri", lambda: str(self._version(name, version)["source"])
         )
 
+    def version_file(self, name: str, version: str, path: str) -> bytes:
+        def download() -> bytes:
+            files = self._server.files.get(str(self._version(name, version)["source"]), {})
+            if path not in files:
+                raise NotFoundError(f"version {version} of model {name} has no file {path}")
+            return files[path]
+
+        return self._ask("model-versions/get-artifact", download)
+
     def set_version_tag(self, name: str, version: str, key: str, value: str) -> None:
         def write() -> None:
             path = "POST model-versions/set-tag"
@@ -442,8 +451,10 @@ class FakeMlflow:
         with self._server.lock:
             self._stored(run_id).closed = True
 
-    def register(self, name: str, source: str = "", run_id: str = "") -> str:
-        """A new version of a model, which is made if there is none; its number."""
+    def register(
+        self, name: str, source: str = "", run_id: str = "", files: Mapping[str, bytes] | None = None
+    ) -> str:
+        """A new version of a model, which is made if there is none, with its files by path; its number."""
         with self._server.lock:
             model = self._server.models.setdefault(name, _Model())
             model.numbers += 1
@@ -461,6 +472,8 @@ class FakeMlflow:
                 "run_link": "",
             }
             model.tags[number] = {}
+            if files:
+                self._server.files.setdefault(source, {}).update(files)
             return number
 
     def set_alias(self, name: str, alias: str, version: str) -> None:

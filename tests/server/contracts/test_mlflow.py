@@ -450,6 +450,23 @@ def test_versions_are_numbered_and_aliases_lead_to_one(server: MlflowServer, exp
         mlflow.aliases(model)
 
 
+def test_file_of_a_version_comes_whole_and_what_is_not_there_is_not_found(
+    server: MlflowServer, experiment: str
+) -> None:
+    mlflow, model = server.client, f"contract-{uuid.uuid4().hex} märz"
+    run = mlflow.create_run(experiment, "run", {})
+    mlflow.upload(run, "model/MLmodel", b"flavors: {}")
+    mlflow.upload(run, "model/data/a b.txt", b"")
+    version = server.register(model, f"{run.artifact_uri}/model", run.run_id)
+    assert mlflow.version_file(model, version, "MLmodel") == b"flavors: {}"
+    assert mlflow.version_file(model, version, "data/a b.txt") == b""
+    for path in ("nothing", "data/nothing", "../model/MLmodel", "/etc/hostname"):
+        with pytest.raises(NotFoundError):
+            mlflow.version_file(model, version, path)
+    with pytest.raises(NotFoundError):
+        mlflow.version_file(model, "7", "MLmodel")
+
+
 def test_tag_of_a_version_is_refused_where_it_is_too_long(server: MlflowServer) -> None:
     mlflow, model = server.client, f"contract-{uuid.uuid4().hex}"
     version = server.register(model, "s3://b/1", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from mlflow.models import ModelSignature, infer_signature
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from journeyman.errors import UnreachableError
@@ -47,6 +49,16 @@ class Two(nn.Module):  # type: ignore[misc]
         return {"scores": pixels * weight, "half": (pixels * weight).to(torch.bfloat16)}
 
 
+class Trap:
+    """Pickled, it makes a file where it is read."""
+
+    def __init__(self, mark: Path) -> None:
+        self._mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self._mark,)
+
+
 class Echo(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     """Answers with what MLflow hands it, so that a test sees it."""
 
@@ -55,9 +67,9 @@ class Echo(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return {"kind": type(model_input).__name__, "params": params, "rows": len(model_input)}
 
 
-def load(folder: Path, allow_pickle: bool, engine: Engine | None = None) -> ServedModel:
+def load(folder: Path, allow_code: bool, engine: Engine | None = None) -> ServedModel:
     version = look(folder)
-    return load_model(version, allow_pickle, alone(engine or version.safest))
+    return load_model(version, allow_code, alone(engine or version.safest))
 
 
 def answer(model: ServedModel, body: dict[str, Any]) -> Any:
@@ -108,7 +120,7 @@ def sklearn_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_load_model_of_a_published_package_answers_as_its_module_without_pickle(
     published: Path, linear: nn.Module
 ) -> None:
-    model = load(published, allow_pickle=False)
+    model = load(published, allow_code=False)
 
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
     assert (str(model.plan), model.files.folder) == ("torch.export", published)
@@ -132,7 +144,7 @@ def test_load_model_of_a_plain_mlflow_pt2_is_served_the_same_way(linear: nn.Modu
         pip_requirements=["torch"],
         serialization_format="pt2",
     )
-    model = load(tmp_path / "model", allow_pickle=False)
+    model = load(tmp_path / "model", allow_code=False)
     warm(model)
     assert model.platform == "pytorch_pt2"
     assert why_new_replicas(look(tmp_path / "model")) == ""
@@ -141,7 +153,7 @@ def test_load_model_of_a_plain_mlflow_pt2_is_served_the_same_way(linear: nn.Modu
 
 def test_load_model_with_several_inputs_and_outputs_takes_and_gives_them_by_name(tmp_path: Path) -> None:
     folder = save_package(Two(), (BATCH, BATCH), tmp_path / "model").path
-    model = load(folder, allow_pickle=False)
+    model = load(folder, allow_code=False)
     warm(model)
     assert model.example is not None and set(model.example["inputs"]) == {"pixels", "weight"}
     assert answer(model, {"inputs": {"weight": [[2, 2, 2, 2]], "pixels": [[1, 2, 3, 4]]}}) == {
@@ -161,10 +173,10 @@ def test_load_model_of_a_program_that_unpickles_is_refused_and_allowed_when_told
         serialization_format="pickle",
     )
     with pytest.raises(ModelError, match="pickle") as caught:
-        load(tmp_path / "model", allow_pickle=False)
-    assert "allow_pickle: true" in caught.value.hint
+        load(tmp_path / "model", allow_code=False)
+    assert "allow_code: true" in caught.value.hint
 
-    model = load(tmp_path / "model", allow_pickle=True)
+    model = load(tmp_path / "model", allow_code=True)
     assert (model.platform, model.example) == ("mlflow_pyfunc", None)
     assert why_new_replicas(look(tmp_path / "model")) == "brings Python of its own"
     warm(model)
@@ -183,7 +195,10 @@ def test_load_model_of_a_program_with_code_of_its_own_says_so(linear: nn.Module,
         code_paths=[str(code)],
         serialization_format="pt2",
     )
-    assert load(tmp_path / "model", allow_pickle=False).platform == "pytorch_pt2"
+    with pytest.raises(ModelError, match=r"the version brings Python of its own \(`code_paths`\)") as caught:
+        load(tmp_path / "model", allow_code=False)
+    assert "allow_code: true" in caught.value.hint
+    assert load(tmp_path / "model", allow_code=True).platform == "pytorch_pt2"
     assert why_new_replicas(look(tmp_path / "model")) == "brings Python of its own"
 
 
@@ -197,14 +212,16 @@ def test_program_whose_graph_takes_long_to_read_is_not_loaded_beside_another(tmp
 # -- other flavors -------------------------------------------------------------------------------------
 
 
-def test_load_model_of_sklearn_is_refused_without_allow_pickle(sklearn_folder: Path) -> None:
-    with pytest.raises(ModelError, match="can run code when read") as caught:
-        load(sklearn_folder, allow_pickle=False)
-    assert "allow_pickle: true" in caught.value.hint
+def test_load_model_of_cloudpickle_is_refused_unless_code_is_allowed(sklearn_folder: Path) -> None:
+    with pytest.raises(
+        ModelError, match="is stored as cloudpickle, which runs code when it is read"
+    ) as caught:
+        load(sklearn_folder, allow_code=False)
+    assert "allow_code: true" in caught.value.hint
 
 
-def test_load_model_of_sklearn_with_allow_pickle_answers_a_table(sklearn_folder: Path) -> None:
-    model = load(sklearn_folder, allow_pickle=True)
+def test_load_model_of_cloudpickle_answers_where_code_is_allowed_and_a_table(sklearn_folder: Path) -> None:
+    model = load(sklearn_folder, allow_code=True)
     assert model.platform == "mlflow_pyfunc"
     assert why_new_replicas(look(sklearn_folder)) == "brings Python of its own"
     warm(model)
@@ -224,8 +241,113 @@ def test_load_model_of_sklearn_trained_on_arrays_takes_tensors(tmp_path: Path) -
         serialization_format="cloudpickle",
         pip_requirements=["scikit-learn"],
     )
-    model = load(tmp_path / "model", allow_pickle=True)
+    model = load(tmp_path / "model", allow_code=True)
     assert np.shape(answer(model, {"inputs": rows.tolist()})) == (4, 2)
+
+
+def skops_folder(folder: Path, estimator: Any, **kwargs: Any) -> Path:
+    mlflow.sklearn.save_model(
+        estimator,
+        folder,
+        signature=ModelSignature(Schema([ColSpec("double", "age"), ColSpec("long", "visits")])),
+        input_example=TABLE.head(2),
+        serialization_format="skops",
+        pip_requirements=["scikit-learn"],
+        **kwargs,
+    )
+    return folder
+
+
+def test_sklearn_stored_by_skops_is_served_without_permission_as_mlflow_would(tmp_path: Path) -> None:
+    classifier = LogisticRegression().fit(TABLE, [0, 1, 0, 1])
+    folder = skops_folder(tmp_path / "model", classifier, pyfunc_predict_fn="predict_proba")
+    model = load(folder, allow_code=False)
+    assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    warm(model)
+    expected = classifier.predict_proba(TABLE).tolist()
+    assert answer(model, {"dataframe_split": TABLE.to_dict(orient="split")}) == expected
+    assert (
+        answer(load(folder, allow_code=True), {"dataframe_records": [{"visits": 9, "age": 52}]})
+        == (expected[1:2])
+    )
+
+
+def test_sklearn_that_lists_types_to_trust_is_refused_unless_code_is_allowed(tmp_path: Path) -> None:
+    tree = DecisionTreeClassifier().fit(TABLE, [0, 1, 0, 1])
+    folder = skops_folder(tmp_path / "model", tree, skops_trusted_types=["sklearn.tree._tree.Tree"])
+    with pytest.raises(ModelError, match=r"types that skops does not trust \(sklearn.tree._tree.Tree\)"):
+        load(folder, allow_code=False)
+    assert answer(load(folder, allow_code=True), {"dataframe_records": [{"visits": 9, "age": 52}]}) == [1]
+
+
+def test_sklearn_that_lists_no_types_and_holds_some_is_refused(tmp_path: Path) -> None:
+    tree = DecisionTreeClassifier().fit(TABLE, [0, 1, 0, 1])
+    folder = skops_folder(tmp_path / "model", tree, skops_trusted_types=["sklearn.tree._tree.Tree"])
+    written = (folder / "MLmodel").read_text()
+    (folder / "MLmodel").write_text(written.replace("    - sklearn.tree._tree.Tree\n", ""))
+    assert "Tree" not in (folder / "MLmodel").read_text()
+    with pytest.raises(
+        ModelError, match=r"types that skops does not trust: Untrusted.*_tree\.Tree"
+    ) as caught:
+        load(folder, allow_code=False)
+    assert "allow_code: true" in caught.value.hint
+
+
+def test_pickle_that_calls_itself_skops_is_not_unpickled(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    folder = skops_folder(tmp_path / "model", LogisticRegression().fit(TABLE, [0, 1, 0, 1]))
+    trap = pickle.dumps(Trap(mark))
+    (folder / "model.skops").write_bytes(trap)
+    # MLflow's own loader would read a second MLmodel, beside the file.
+    (folder / "data").mkdir()
+    (folder / "data" / "model.pkl").write_bytes(trap)
+    (folder / "data" / "MLmodel").write_text(
+        "flavors: {sklearn: {serialization_format: pickle}, python_function: {}}"
+    )
+    written = (folder / "MLmodel").read_text()
+    (folder / "MLmodel").write_text(
+        written.replace(
+            "    model_path: model.skops", "    model_path: model.skops\n    data: data/model.pkl"
+        )
+    )
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load(folder, allow_code=False)
+    assert not mark.exists()
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load(folder, allow_code=False)
+
+
+@pytest.mark.parametrize("path", ["../../secret.json", "/etc/hostname"])
+def test_file_outside_of_a_version_is_neither_its_model_nor_its_example(tmp_path: Path, path: str) -> None:
+    folder = skops_folder(tmp_path / "model", LogisticRegression().fit(TABLE, [0, 1, 0, 1]))
+    written = (folder / "MLmodel").read_text()
+    (folder / "MLmodel").write_text(written.replace("model_path: model.skops", f"model_path: {path}"))
+    with pytest.raises(ModelError, match="a file outside of it"):
+        load(folder, allow_code=False)
+    (folder / "MLmodel").write_text(written.replace("serving_input_example.json", path))
+    with pytest.raises(ModelError, match="as its example, a file outside of it"):
+        load(folder, allow_code=False)
+
+
+def test_model_from_code_runs_only_where_code_is_allowed(tmp_path: Path) -> None:
+    mark, code = tmp_path / "ran", tmp_path / "from_code.py"
+    code.write_text(
+        "import mlflow, pathlib\n"
+        f"pathlib.Path({str(mark)!r}).touch()\n"
+        "class Echo(mlflow.pyfunc.PythonModel):\n"
+        "    def predict(self, context, model_input, params=None):\n"
+        "        return len(model_input)\n"
+        "mlflow.models.set_model(Echo())\n"
+    )
+    mlflow.pyfunc.save_model(
+        tmp_path / "model", python_model=str(code), signature=False, pip_requirements=["mlflow"]
+    )
+    mark.unlink(missing_ok=True)
+    with pytest.raises(ModelError, match=r"is a model from code \(`model_code_path`\)"):
+        load(tmp_path / "model", allow_code=False)
+    assert not mark.exists()
+    assert answer(load(tmp_path / "model", allow_code=True), {"dataframe_records": [{"a": 1}]}) == 1
+    assert mark.exists()
 
 
 def test_load_model_passes_params_to_models_that_declare_them(tmp_path: Path) -> None:
@@ -240,7 +362,7 @@ def test_load_model_passes_params_to_models_that_declare_them(tmp_path: Path) ->
         input_example=({"pixels": np.ones((1, 2), np.float32)}, {"depth": 4}),
         pip_requirements=["mlflow"],
     )
-    model = load(tmp_path / "model", allow_pickle=True)
+    model = load(tmp_path / "model", allow_code=True)
     warm(model)
     body: dict[str, Any] = {"inputs": {"pixels": [[1, 2]]}}
     assert answer(model, body) == {"kind": "dict", "params": {"depth": 3}, "rows": 1}
@@ -251,7 +373,7 @@ def test_load_model_without_a_signature_takes_what_mlflow_takes(tmp_path: Path) 
     mlflow.pyfunc.save_model(
         tmp_path / "model", python_model=Echo(), signature=False, pip_requirements=["mlflow"]
     )
-    model = load(tmp_path / "model", allow_pickle=True)
+    model = load(tmp_path / "model", allow_code=True)
     assert answer(model, {"inputs": [[1, 2]]})["kind"] == "ndarray"
     assert answer(model, {"dataframe_records": [{"a": 1}]})["kind"] == "DataFrame"
 
@@ -263,7 +385,7 @@ def test_load_model_of_what_is_no_model_says_that_it_cannot(tmp_path: Path, cont
     if content is not None:
         (tmp_path / "MLmodel").write_text(content)
     with pytest.raises(ModelError):
-        load(tmp_path, allow_pickle=False)
+        load(tmp_path, allow_code=False)
 
 
 def test_load_model_of_a_flavor_that_is_not_installed_names_the_package(tmp_path: Path) -> None:
@@ -275,7 +397,7 @@ def test_load_model_of_a_flavor_that_is_not_installed_names_the_package(tmp_path
         'colorama; sys_platform == "win32"\n'
     )
     with pytest.raises(ModelError, match="package_that_is_not_there") as caught:
-        load(tmp_path, allow_pickle=False)
+        load(tmp_path, allow_code=True)
     assert "lightgbm==4.6.0, package-that-is-not-there>=2, numpy<1 (" in caught.value.hint
     assert "mlflow" not in caught.value.hint
     assert "colorama" not in caught.value.hint
@@ -297,7 +419,7 @@ def test_warm_of_a_version_that_does_not_answer_its_example_fails(
     folder = save_package(Cube(), BATCH, tmp_path / "model").path
     (folder / "serving_input_example.json").write_bytes(orjson.dumps({"inputs": [row]}))
     with pytest.raises(ModelError, match=cause):
-        warm(load(folder, allow_pickle=False))
+        warm(load(folder, allow_code=False))
 
 
 def test_warm_of_a_model_that_raises_is_a_model_error(tmp_path: Path) -> None:
@@ -313,7 +435,7 @@ def test_warm_of_a_model_that_raises_is_a_model_error(tmp_path: Path) -> None:
         pip_requirements=["mlflow"],
     )
     with pytest.raises(ModelError, match="KeyError: 'vocabulary'"):
-        warm(load(tmp_path / "model", allow_pickle=True))
+        warm(load(tmp_path / "model", allow_code=True))
 
 
 # -- downloading ---------------------------------------------------------------------------------------
@@ -343,7 +465,7 @@ def test_download_version_fetches_a_version_that_loads(
 
     assert folder == tmp_path / "cache" / "served-1"
     assert [path.name for path in folder.parent.iterdir()] == ["served-1"]
-    warm(load(folder, allow_pickle=False))
+    warm(load(folder, allow_code=False))
 
 
 @pytest.mark.parametrize(
@@ -386,7 +508,7 @@ def test_download_version_into_one_folder_at_once_gives_everyone_a_whole_model(
         folders = list(pool.map(lambda _: download_version(mlflow_url, registered, "1", target), range(3)))
     assert folders == [target] * 3
     assert [path.name for path in tmp_path.iterdir()] == ["served-1"]
-    warm(load(target, allow_pickle=False))
+    warm(load(target, allow_code=False))
 
 
 def test_download_version_that_does_not_exist_leaves_nothing(
@@ -399,6 +521,6 @@ def test_download_version_that_does_not_exist_leaves_nothing(
 
 def test_load_model_survives_the_loss_of_its_folder(published: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(published, tmp_path / "copy"))
-    model = load(folder, allow_pickle=False)
+    model = load(folder, allow_code=False)
     shutil.rmtree(folder)
     warm(model)

@@ -157,7 +157,7 @@ def test_grpc_is_served_where_its_address_is_known() -> None:
             queue=st.integers(1, 10_000),
         ),
         engine=st.sampled_from([None, *Engine]),
-        allow_pickle=st.booleans(),
+        allow_code=st.booleans(),
         env=st.dictionaries(st.sampled_from(["A", "B_1", "OMP_NUM_THREADS"]), st.text(max_size=20)),
     ),
     rollout=st.builds(

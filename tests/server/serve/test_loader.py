@@ -87,7 +87,7 @@ def test_version_is_raced_as_machine_code_and_another_node_waits_until_it_has_so
 ) -> None:
     hardware = this_hardware().key
     verdict = prepare(
-        Preparation(mlflow_url=mlflow.url, model=NAME, version="1", hardware=hardware, allow_pickle=False),
+        Preparation(mlflow_url=mlflow.url, model=NAME, version="1", hardware=hardware, allow_code=False),
         mlflow,
     )
     assert set(verdict.times_us) == {Engine.TORCH_EXPORT, Engine.AOTINDUCTOR}, verdict.rejected
@@ -139,7 +139,7 @@ def test_body_of_a_model_with_params_is_never_answered_on_the_event_loop(tmp_pat
 
 
 def arguments(mlflow: Mlflow) -> Arguments:
-    return Arguments(service="heavy", run_id="", model=NAME, mlflow_url=mlflow.url, allow_pickle=False)
+    return Arguments(service="heavy", run_id="", model=NAME, mlflow_url=mlflow.url, allow_code=False)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from journeyman.tracking.records import ORDERS_ARTIFACT, SPEC
 
 FIRST = ServiceSpec(name="digits", model="models:/digits@champion")
 SECOND = FIRST.model_copy(update={"env": {"A": "1"}})
-THIRD = FIRST.model_copy(update={"allow_pickle": True})
+THIRD = FIRST.model_copy(update={"allow_code": True})
 
 
 @pytest.fixture

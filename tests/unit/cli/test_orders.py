@@ -301,6 +301,74 @@ def test_service_deployed_while_the_last_of_its_name_goes_is_another(shell: Shel
     assert (service.run_id != first, service.phase) == (True, "deploying")
 
 
+# -- what a spec must not say --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["JOURNEYMAN_RUN_ID", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"])
+def test_env_that_says_who_a_process_is_is_refused_by_its_key(shell: Shell, name: str) -> None:
+    for refused in (shell.submit(f"env: {{A: b, {name}: x}}\n"), shell.deploy(f"env: {{A: b, {name}: x}}\n")):
+        assert refused.exit_code == 2
+        assert f"yaml: env.{name}: a spec does not set it" in refused.stderr
+    refused = shell.submit(f"secrets: [{name}]\n")
+    assert (refused.exit_code, f"yaml: secrets.{name}: a spec does not set it" in refused.stderr) == (2, True)
+    assert shell.mlflow.search_runs(shell.mlflow.experiments(), "") == []
+
+
+def test_password_in_a_requirement_is_refused_and_stored_nowhere(shell: Shell) -> None:
+    refused = shell.submit("requirements: [einops, '--index-url https://me:hunter2@pypi.example/simple']\n")
+    assert refused.exit_code == 2
+    assert "requirements: '--index-url https://****@pypi.example/simple' holds a password" in refused.stderr
+    assert "pip.conf" in refused.stderr and "hunter2" not in refused.output
+    assert shell.mlflow.search_runs(shell.mlflow.experiments(), "") == []
+
+
+FROM_CODE = b"flavors: {python_function: {model_code_path: /home/a/model.py, code: null}}"
+PYTORCH = (
+    b"flavors: {python_function: {loader_module: mlflow.pytorch}, pytorch: {model_data: data, code: null}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"MLmodel": FROM_CODE}, "is a model from code (`model_code_path`)"),
+        ({"MLmodel": PYTORCH, "data/pickle_module_info.txt": b""}, "is stored as pickle"),
+        ({"MLmodel": PYTORCH}, ""),
+        # What loads the version finds out.
+        ({}, ""),
+        ({"MLmodel": b"{"}, ""),
+        ({"MLmodel": b"flavors: 3"}, ""),
+        ({"MLmodel": b"\xff\x00"}, ""),
+        ({"MLmodel": b"[" * 20_000}, ""),
+        ({"MLmodel": b"#" * 2**20 + b"\n" + FROM_CODE}, ""),
+    ],
+)
+def test_deploy_refuses_a_version_that_runs_code_before_anything_is_ordered(
+    shell: Shell, files: dict[str, bytes], why: str
+) -> None:
+    version = shell.mlflow.register("letters", source="mlflow-artifacts:/models/letters", files=files)
+    shell.mlflow.set_alias("letters", "champion", version)
+    refused = shell.deploy()
+    if not why:
+        assert refused.exit_code == 0
+        return
+    assert refused.exit_code == 2
+    assert f"service.yaml: model: version {version} of letters {why}" in refused.stderr
+    assert "allow_code: true" in refused.stderr
+    assert shell.client.services() == []
+    assert shell.deploy("allow_code: true\n").exit_code == 0
+
+
+def test_old_name_of_allow_code_is_read_where_it_was_stored_and_where_it_is_written(shell: Shell) -> None:
+    assert shell.deploy("allow_pickle: true\n").exit_code == 0
+    assert shell.client.service("letters").spec["allow_code"] is True
+    stored = ServiceSpec(name="letters", model="models:/letters@champion", allow_code=True).model_dump_json()
+    assert ServiceSpec.model_validate_json(stored.replace("allow_code", "allow_pickle")).allow_code
+    refused = shell.deploy("allow_pickle: true\nallow_code: false\n")
+    assert refused.exit_code == 2
+    assert "`allow_pickle` is the old name of `allow_code`" in refused.stderr
+
+
 # -- status --------------------------------------------------------------------------------------------
 
 

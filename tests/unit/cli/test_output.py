@@ -7,7 +7,23 @@ import math
 
 import pytest
 
-from journeyman.cli.output import BARS, duration, headline, print_json, print_table, sparkline
+from journeyman.cli.output import BARS, duration, headline, print_json, print_table, say, sparkline, visible
+
+HOSTILE = "a\x1b[2J\x07\x9b31m\r\u202eb\udcffé 数字\tc"
+
+
+def test_what_a_terminal_would_obey_is_shown_instead(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = r"a\x1b[2J\x07\x9b31m\r\u202eb\udcffé 数字" + "\tc"
+    assert visible(HOSTILE) == shown
+    say(HOSTILE)
+    assert capsys.readouterr().out == f"{shown}\n"
+    print_table(("NAME", ""), [(HOSTILE, HOSTILE)])
+    told = capsys.readouterr().out
+    assert r"a\x1b[2J" in told and told.replace("\n", "").isprintable()
+    print_json({"name": HOSTILE})
+    told = capsys.readouterr().out
+    assert json.loads(told) == {"name": HOSTILE}
+    assert told.replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from journeyman.cluster.requirements import unmet
+from journeyman.cluster.requirements import unmet, without_secrets
 
 
 def test_what_is_missing_or_too_old_is_told_with_what_is_there() -> None:
@@ -21,3 +21,11 @@ def test_what_is_missing_or_too_old_is_told_with_what_is_there() -> None:
         "",
     ]
     assert unmet(lines) == ["package-that-is-not-there>=2", f"numpy<1 ({numpy} is there)"]
+
+
+def test_secrets_of_addresses_are_left_out_of_a_text() -> None:
+    told = without_secrets(
+        "ERROR: no access to https://me:s3cret@h.example/a?token=x and git+https://t0ken@g.example/b"
+    )
+    assert told == "ERROR: no access to https://****@h.example/a and git+https://****@g.example/b"
+    assert without_secrets("nothing: here@all") == "nothing: here@all"

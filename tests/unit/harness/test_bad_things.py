@@ -454,3 +454,28 @@ def test_harness_sees_what_is_wrong() -> None:
         "job is queued and not finished: submitted",
         "job was started 0 times and not 1",
     ]
+
+
+# -- what a spec must not say, and older ones do ----------------------------------------------------------
+
+
+def test_env_of_an_older_spec_sets_nothing_of_who_a_process_is_and_the_reason_tells() -> None:
+    world = World()
+    theirs = {"MLFLOW_RUN_ID": "0" * 32, "JOURNEYMAN_RUN_ID": "0" * 32, "RAY_ADDRESS": "http://else:8265"}
+    world.register("letters")
+    job = world.submit("job", env={"A": "b"} | theirs)
+    service = world.deploy("letters", env={"A": "b"} | theirs)
+    reasons = set()
+    for _ in range(8):
+        world.turn()
+        reasons.add(world.run(job).reason)
+    told = "of its env JOURNEYMAN_RUN_ID, MLFLOW_RUN_ID, RAY_ADDRESS is left out, which a spec does not set"
+    assert any(reason.endswith(told) for reason in reasons)
+    assert told in world.run(service).reason
+    (submitted,) = world.ray.submissions
+    variables = submitted.runtime_env["env_vars"]
+    assert (variables["A"], variables["JOURNEYMAN_RUN_ID"]) == ("b", job)
+    assert not {"MLFLOW_RUN_ID", "RAY_ADDRESS"} & variables.keys()
+    deployment = world._configs()["letters"]["deployments"][0]
+    variables = deployment["ray_actor_options"]["runtime_env"]["env_vars"]
+    assert variables["A"] == "b" and not theirs.keys() & variables.keys()

@@ -245,7 +245,7 @@ def test_reports_are_kept_while_serve_tells_of_no_replicas() -> None:
     before = {key for key in world.run(service).tags if key.startswith(records.REPLICA)}
     client = Client(SETTINGS, mlflow=world.mlflow, ray=world.ray)
     client.deploy(
-        {"kind": "service", "name": "letters", "model": "models:/letters@champion", "allow_pickle": True}
+        {"kind": "service", "name": "letters", "model": "models:/letters@champion", "allow_code": True}
     )
     world.turn(1)
     assert before <= {key for key in world.run(service).tags if key.startswith(records.REPLICA)}

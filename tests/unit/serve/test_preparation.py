@@ -17,7 +17,7 @@ from journeyman.serve.preparation import (
 
 def preparation(version: str = "3", hardware: str = "a1") -> Preparation:
     return Preparation(
-        mlflow_url="http://mlflow", model="digits", version=version, hardware=hardware, allow_pickle=False
+        mlflow_url="http://mlflow", model="digits", version=version, hardware=hardware, allow_code=False
     )
 
 

@@ -178,12 +178,12 @@ def test_service_is_healthy_once_the_ingress_leads_to_its_replicas() -> None:
 def test_deployment_that_fails_is_unhealthy_with_the_cause_and_another_version_starts_afresh() -> None:
     message = (
         "It failed to start 3 times.\nRuntimeError: Traceback (most recent call last):\n  File x\n"
-        "journeyman.models.model.ModelError: it is stored as pickle\nSet `allow_pickle: true`.\n"
+        "journeyman.models.model.ModelError: it is stored as pickle\nSet `allow_code: true`.\n"
     )
     failed = seen(FIRST, status="DEPLOY_FAILED", message=message)
     decision = decide(failed)
     assert (decision.rollout, decision.phase) == (FIRST, Phase.UNHEALTHY)
-    assert decision.reason == "ModelError: it is stored as pickle Set `allow_pickle: true`."
+    assert decision.reason == "ModelError: it is stored as pickle Set `allow_code: true`."
     afresh = decide(replace(failed, version="4"))
     assert afresh.rollout == Rollout(model="digits", serving="4", generation=2, trial=2)
     assert afresh.phase == Phase.DEPLOYING
