@@ -9,8 +9,9 @@ help:
 	@echo "make down     stop everything the demo started"
 	@echo "make test     install, then lint, types, import rules and all tests"
 	@echo "make lint     lint, types and import rules alone"
-	@echo "make unit     tests of decisions and parsers alone, in seconds"
-	@echo "make chaos    kill parts of a working stack, 50 times, and look whether anything was lost"
+	@echo "make unit     tests of decisions and parsers alone, in seconds; parsers are fed nonsense, too"
+	@echo "make chaos    kill parts of a working stack, 50 times, and look whether anything was lost;"
+	@echo "              feed every parser nonsense for ten minutes"
 	@echo "make bench    measure the first minutes, versions that change, parts that die, many orders at once, peers"
 	@echo "make install  .venv with the locked dependencies and this checkout"
 	@echo "make clean    remove .venv, caches and build outputs"
@@ -44,6 +45,7 @@ test: lint unit
 
 unit: $(STAMP)
 	$(BIN)/pytest -q tests/unit -m "not long" --durations=5
+	$(BIN)/pytest -q tests/fuzz --fuzz-seconds 1
 
 server: $(STAMP)
 	nice -n 10 $(BIN)/pytest -q tests/server --durations=10
@@ -53,6 +55,7 @@ stack: $(STAMP)
 
 chaos: $(STAMP)
 	@$(BIN)/pytest -q -m long
+	@$(BIN)/pytest -q tests/fuzz --fuzz-seconds 600
 	@$(BIN)/python tests/chaos/chaos.py --seeds 50
 
 bench: $(STAMP)

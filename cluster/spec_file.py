@@ -207,12 +207,38 @@ def parse(model: type[AnySpec], loaded: Mapping[str, Any], source: str, written:
         hint = f"Give it to `{others[0]}`." if others else f"Write `kind: {kind}` at its top."
         what = "has no kind" if given is None else f"is of kind {given!r}"
         raise SpecError(f"{source} {what}; {kind!r} is needed here", hint)
+    _check_texts(loaded, source)
     try:
         return model.model_validate(loaded, context=WRITTEN if written else None)
     except ValidationError as error:
         told = [_problem(model, dict(detail)) for detail in error.errors(include_url=False)]
         problems = list(dict.fromkeys(told))
         raise SpecError(f"{source}: " + f"\n{source}: ".join(problems)) from None
+
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def _check_texts(loaded: Mapping[str, Any], source: str) -> None:
+    """Raises SpecError for a text that no process and no database takes: with NUL or half of a letter."""
+    pending: list[tuple[str, object]] = [("", loaded)]
+    seen: set[int] = set()
+    while pending:
+        where, value = pending.pop()
+        if isinstance(value, str) and (found := _UNSTORABLE.search(value)):
+            raise SpecError(
+                f"{source}: {where} holds {found[0]!r}, which is no character of a text",
+                "Take it out; bytes travel as a file, or in base64.",
+            )
+        if not isinstance(value, Mapping | list | tuple) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        below = f"{where}." if where else ""
+        if isinstance(value, Mapping):
+            pending += [(f"a key of {where or 'the spec'}", key) for key in value]
+            pending += [(f"{below}{key}", each) for key, each in value.items()]
+        else:
+            pending += [(f"{where}[{index}]", each) for index, each in enumerate(value)]
 
 
 _VERBS = {"train": "journeyman submit", "service": "journeyman deploy"}

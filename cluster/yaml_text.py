@@ -5,6 +5,7 @@ PyYAML follows YAML 1.1, where `1e-3` is text, `no` is false, `0123` is 83 and `
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Hashable, Iterator
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+
+from journeyman.errors import described
 
 _INT = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"
@@ -56,9 +59,30 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver(_INT, re.compile(r"[-+]?0o[0-7]+$"), list("-+0"))
 
 
+MOST_VALUES = 100_000
+"""Of one text, what `*` repeats counted each time: a few lines can stand for more than a memory holds."""
+
+
 def load(text: str) -> Any:
     """Raises yaml.YAMLError."""
-    return yaml.load(text, _Loader)
+    try:
+        loaded = yaml.load(text, _Loader)
+        if sum(1 for _ in itertools.islice(_values(loaded, ()), MOST_VALUES + 1)) > MOST_VALUES:
+            raise yaml.YAMLError(f"it stands for more than {MOST_VALUES:,} values")
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deep") from None
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        # PyYAML checks no value that is tagged, as in `!!bool maybe`, and no number of 5,000 digits.
+        raise yaml.YAMLError(f"a value is not what it is said to be: {described(error)}") from None
+    return loaded
+
+
+def _values(value: Any, above: tuple[int, ...]) -> Iterator[Any]:
+    """It and all that it holds; not again what holds itself."""
+    yield value
+    if isinstance(value, dict | list) and id(value) not in above:
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _values(each, (*above, id(value)))
 
 
 @dataclass(frozen=True, slots=True)

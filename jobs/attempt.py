@@ -132,7 +132,8 @@ def _outcome(text: str) -> Outcome | None:
 def ran_s(attempts: Sequence[Attempt], now_s: float) -> float:
     """How long workers ran, all attempts together; one that has no end yet runs until now."""
     ran_ms = 0.0
-    for attempt, after in zip(attempts, [*attempts[1:], None], strict=True):
+    for index, attempt in enumerate(attempts):
+        after = attempts[index + 1] if index + 1 < len(attempts) else None
         if attempt.started_ms is None:
             continue
         ended_ms: float | None = attempt.ended_ms

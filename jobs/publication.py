@@ -8,6 +8,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from pydantic import TypeAdapter, ValidationError
+
+from journeyman.errors import UnreadableError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
@@ -24,4 +28,12 @@ class Publication:
 
     @staticmethod
     def from_json(text: str) -> Publication:
-        return Publication(**json.loads(text))
+        """Raises UnreadableError: the code of the job can write to its run, too."""
+        try:
+            return _PUBLICATION.validate_json(text, strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]["msg"]
+            raise UnreadableError(f"what became of its model cannot be read: {first}") from None
+
+
+_PUBLICATION: TypeAdapter[Publication] = TypeAdapter(Publication)

@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from pydantic import TypeAdapter, ValidationError
+
 from journeyman.models.engines.engine import Engine, Plan
 
 BATCH_SIZES = (1, 4, 16, 64)
@@ -98,19 +100,24 @@ def write_verdict(verdict: Verdict) -> str:
 
 
 def read_verdict(text: str) -> Verdict:
-    """Raises ValueError where it is none."""
+    """Raises ValueError where it is none: whoever may tag a version may write one."""
     try:
-        body = json.loads(text)
-        verdict = Verdict(
-            **{
-                **body,
-                "batch_sizes": tuple(body["batch_sizes"]),
-                "times_us": {engine: tuple(times) for engine, times in body["times_us"].items()},
-                "winners": tuple(body["winners"]),
-            }
-        )
-        if verdict.plan is not None:
-            verdict.joined_rows(verdict.plan)
-    except (TypeError, KeyError, AttributeError, IndexError) as error:
-        raise ValueError(f"no verdict: {error}") from None
+        verdict = _VERDICT.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"no verdict: {f'{where}: ' if where else ''}{first['msg']}"[:300]) from None
+    sizes = len(verdict.batch_sizes)
+    if any(size < 1 for size in verdict.batch_sizes):
+        raise ValueError("no verdict: batch_sizes: a batch has a row at least")
+    told = [verdict.winners, *verdict.times_us.values()]
+    if any(len(each) != sizes for each in told) and not (verdict.failed and not verdict.winners):
+        raise ValueError(f"no verdict: winners and times are not of {sizes} sizes")
+    if unknown := [each for each in verdict.winners if each not in verdict.times_us]:
+        raise ValueError(f"no verdict: {unknown[0][:40]!r} won and was not raced")
+    if verdict.plan is not None:
+        verdict.joined_rows(verdict.plan)
     return verdict
+
+
+_VERDICT: TypeAdapter[Verdict] = TypeAdapter(Verdict)

@@ -14,7 +14,7 @@ from ray.train import ControllerError, RunConfig, TrainingFailedError, WorkerGro
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.train.v2.api.exceptions import PreemptionError
 
-from journeyman.errors import described
+from journeyman.errors import UnreadableError, described
 from journeyman.jobs.attempt import ENDED_MS, RESUMED, moment
 from journeyman.jobs.driver.checkpoints import Committed, committed, newest_committed
 from journeyman.jobs.driver.classify import classify, death_of_worker, ran_out_of_memory
@@ -175,7 +175,10 @@ def _published(mlflow: Mlflow, spec: TrainSpec, run_id: str) -> Outcome | None:
 
         publish_logged(run_id)
         told = mlflow.run(run_id).tags.get(PUBLICATION)
-    publication = Publication.from_json(told) if told else None
+    try:
+        publication = Publication.from_json(told) if told else None
+    except UnreadableError as error:
+        return Outcome(cause=Cause.MODEL, message=error.message)
     if publication is None or not publication.error:
         return None
     weights = f" (weights: {publication.weights})" if publication.weights else ""

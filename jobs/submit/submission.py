@@ -53,8 +53,19 @@ def read_order(file: Path, assignments: Sequence[str], home: Path | None, storag
     """Read and check a spec file with all it names.
 
     `home` is where secrets are kept, None where the cluster's nodes have them; `storage` is where checkpoints
-    go unless the spec says. Raises SpecError, NotFoundError.
+    go unless the spec says. Raises SpecError, NotFoundError, PermissionError.
     """
+    try:
+        return _checked(file, assignments, home, storage)
+    except PermissionError:
+        raise
+    except OSError as error:
+        # A spec names files in many places, and a name may be longer than any file's.
+        named = records.shortened(str(error.filename or ""), 200)
+        raise SpecError(f"{file}: {named!r} cannot be looked at: {error.strerror}") from None
+
+
+def _checked(file: Path, assignments: Sequence[str], home: Path | None, storage: str | None) -> Order:
     loaded = override(read_yaml(file), assignments)
     remarks = unasked(file, assignments, below="config")
     spec = parse(TrainSpec, loaded, str(file))

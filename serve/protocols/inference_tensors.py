@@ -84,7 +84,7 @@ def inputs_of(signature: Signature) -> list[Described]:
     """As far as the model declares them."""
     if signature.columns is not None:
         return [
-            Described(_column_name(spec.name, index), _COLUMNS.get(spec.type, _BYTES), (-1,))
+            Described(_column_name(spec.name, index), _datatype_of_column(spec.type), (-1,))
             for index, spec in enumerate(signature.columns.inputs)
         ]
     return [Described(f.name, datatype_of(f.dtype), f.shape) for f in signature.inputs]
@@ -97,6 +97,11 @@ def outputs_of(signature: Signature) -> list[Described]:
 
 def _column_name(name: str | None, index: int) -> str:
     return name or f"column_{index}"
+
+
+def _datatype_of_column(kind: Any) -> str:
+    # MLflow's lists and objects have no hash.
+    return _COLUMNS[kind] if isinstance(kind, DataType) else _BYTES
 
 
 def datatype_of(dtype: np.dtype[Any]) -> str:

@@ -238,15 +238,20 @@ def _row(schema: Schema) -> dict[str, Any]:
     types = dict(zip(names, schema.inputs, strict=True))
     return {
         "type": "object",
-        "properties": {name: dict(_TYPES.get(spec.type, {})) for name, spec in types.items()},
+        "properties": {name: _type_of(spec.type) for name, spec in types.items()},
         "required": [name for name, spec in types.items() if spec.required],
     }
+
+
+def _type_of(kind: Any) -> dict[str, Any]:
+    # MLflow's lists and objects have no hash.
+    return dict(_TYPES[kind]) if isinstance(kind, DataType) and kind in _TYPES else {}
 
 
 def _params(params: ParamSchema) -> dict[str, Any]:
     properties = {}
     for spec in params.params:
-        kind = dict(_TYPES.get(spec.dtype, {}))
+        kind = _type_of(spec.dtype)
         properties[spec.name] = kind if spec.shape is None else {"type": "array", "items": kind}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 

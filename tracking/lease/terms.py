@@ -14,6 +14,7 @@ without a comparison of two machines' clocks:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ ACT_S = LEASE_S * 2 / 3
 BEAT_S = LEASE_S / 5
 MAX_TERMS = 100
 """In one ledger: it is read whole every few seconds."""
+_NUMBER = re.compile(r"[0-9]{1,15}")
 CLOSED = "closed"
 """Stands where a claimant would, in the last term of a ledger."""
 
@@ -118,7 +120,9 @@ Decision = Begin | Close | Claim | Hold | StandBy
 
 def read_ledger(run: Run) -> Ledger:
     prefix = f"{TERM_PARAM}."
-    terms = {int(key.removeprefix(prefix)): key for key in run.params if key.startswith(prefix)}
+    # Whoever may write to the run may write what is no term.
+    told = {key.removeprefix(prefix): key for key in run.params if key.startswith(prefix)}
+    terms = {int(number): key for number, key in told.items() if _NUMBER.fullmatch(number)}
     term = max(terms, default=0)
     return Ledger(
         run_id=run.run_id,
@@ -147,7 +151,8 @@ def beat(term: int, count: int, now_ms: int) -> str:
 def heard_ms(ledger: Ledger) -> int | None:
     """When the holder said something last, by its own wall clock: for people to read, not to decide by."""
     term, *rest = ledger.beat.split(" ")
-    return int(rest[1]) if term == str(ledger.term) and len(rest) == 2 else None
+    said = term == str(ledger.term) and len(rest) == 2 and _NUMBER.fullmatch(rest[1])
+    return int(rest[1]) if said else None
 
 
 def released(term: int) -> str:

@@ -21,7 +21,7 @@ PIPE_WIDTH = 240
 """Columns where nobody looks: a pipe gets whole lines, not ones cut at 80."""
 SHORT_ID = 8
 BARS = "▁▂▃▄▅▆▇█"
-_UNPRINTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNPRINTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal obeys instead of showing it, what turns the order of letters around, halves of letters."""
 
 STYLES = {

@@ -402,10 +402,11 @@ class FakeMlflow:
 
     def version_file(self, name: str, version: str, path: str) -> bytes:
         def download() -> bytes:
-            files = self._server.files.get(str(self._version(name, version)["source"]), {})
-            if path not in files:
-                raise NotFoundError(f"version {version} of model {name} has no file {path}")
-            return files[path]
+            whole = f"{self._version(name, version)['source']}/{path}"
+            for root, files in self._server.files.items():
+                if whole.startswith(f"{root}/") and (below := whole.removeprefix(f"{root}/")) in files:
+                    return files[below]
+            raise NotFoundError(f"version {version} of model {name} has no file {path}")
 
         return self._ask("model-versions/get-artifact", download)
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array, Object, Property
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import np_to_triton_dtype
 
@@ -156,6 +157,17 @@ def test_data_may_be_nested_or_flat_and_a_lone_input_needs_no_signature() -> Non
         assert parse_infer(body, None, ROWS).invocation.inputs["x"].tolist() == [[1, 2], [3, 4]]
         lone = parse_infer(body, None, Signature()).invocation.inputs
         assert (lone.dtype, lone.tolist()) == (np.dtype("float32"), [[1, 2], [3, 4]])
+
+
+def test_columns_of_lists_and_objects_have_metadata_too() -> None:
+    columns = Schema(
+        [ColSpec(Array(DataType.double), "signal"), ColSpec(Object([Property("a", DataType.long)]), "o")]
+    )
+    described = json.loads(model_metadata("m", "1", "mlflow_pyfunc", Signature(columns=columns)))
+    assert described["inputs"] == [
+        {"name": "signal", "datatype": "BYTES", "shape": [-1]},
+        {"name": "o", "datatype": "BYTES", "shape": [-1]},
+    ]
 
 
 def test_columns_come_as_tensors_and_binary_ones_as_bytes() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 import pytest
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import Array, Object, Property
 
 from journeyman.models.signature import Field, Signature
 from journeyman.serve.protocols import invocations, open_inference
@@ -71,6 +72,15 @@ def test_columns_are_rows_of_an_object() -> None:
         "required": ["age"],
     }
     assert "example" not in request_of(described(COLUMNS), "/invocations")
+
+
+def test_columns_of_lists_and_objects_are_anything() -> None:
+    entry = Object([Property("a", DataType.long)])
+    columns = Schema(
+        [ColSpec(Array(DataType.double), "signal"), ColSpec(entry, "o"), ColSpec(DataType.long, "n")]
+    )
+    row = described(Signature(columns=columns))
+    assert '"signal": {}' in json.dumps(row) and '"o": {}' in json.dumps(row)
 
 
 def test_examples_are_requests_that_are_understood() -> None:

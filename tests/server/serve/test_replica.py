@@ -100,7 +100,7 @@ class Running:
         self._mlflow = mlflow
         self._run_id = mlflow.create_run(mlflow.experiment_id("default"), "s", {}).run_id
         arguments = Arguments(
-            service="s", run_id=self._run_id, model="m", mlflow_url="http://mlflow.test", allow_pickle=False
+            service="s", run_id=self._run_id, model="m", mlflow_url="http://mlflow.test", allow_code=False
         )
         self.deployment = Deployment(arguments)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,32 @@ def test_of_a_spec_only_values_of_the_config_are_told_and_assignments_replace_th
         "config.at[0]: off is read as false"
     ]
     assert override(read_yaml(file), assignments)["config"] == {"country": "no", "at": [False], "lr": 0.0003}
+
+
+TOWER = "a: &a [1, 1]\n" + "".join(
+    f"{upper}: &{upper} [*{lower}, *{lower}]\n" for lower, upper in itertools.pairwise("abcdefghijklmopqrs")
+)
+"""Each line is twice the one before it."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000,
+        "a: " + "9" * 5000,
+        "a: !!bool maybe",
+        "a: !!timestamp never",
+        "a: !!float x",
+        "a: !!int ''",
+        "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+        + "".join(
+            f"{b}: &{b} [{', '.join(['*' + a] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+        ),
+    ],
+)
+def test_what_yaml_stumbles_over_in_its_own_code_is_told_as_the_rest(text: str) -> None:
+    with pytest.raises(yaml.YAMLError):
+        load(text)
 
 
 def test_equal_keys_are_still_refused() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,10 +75,48 @@ def test_verdict_without_a_race_plans_nothing() -> None:
     assert read_verdict(write_verdict(failed)) == failed
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"winners": ["steam"]}', "null"])
-def test_what_is_no_verdict_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
+RACED: dict[str, Any] = {
+    "hardware": "a CPU",
+    "batch_sizes": [1, 4],
+    "times_us": {SAFEST: [2.0, 3.0], OTHER: [1.0, 1.0]},
+    "winners": [OTHER, OTHER],
+    "rows_are_independent": True,
+    "rejected": {},
+}
+
+
+WRONG: list[dict[str, Any]] = [
+    {"hardware": 3},
+    {"winners": []},
+    {"winners": ["steam", OTHER]},
+    {"winners": [OTHER]},
+    {"batch_sizes": [0, 4]},
+    {"times_us": {OTHER: [1.0]}},
+    {"times_us": {OTHER: ["quick", "slow"]}},
+    {"rejected": ["all"]},
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"winners": ["steam"]}',
+        "null",
+        "[" * 5000,
+        *(json.dumps(RACED | change) for change in WRONG),
+    ],
+)
+def test_what_is_no_verdict_is_refused_in_short_words(text: str) -> None:
+    with pytest.raises(ValueError, match="no verdict") as caught:
         read_verdict(text)
+    assert len(str(caught.value)) <= 300
+
+
+def test_verdict_of_a_race_is_read() -> None:
+    assert read_verdict(json.dumps(RACED)).winners == (OTHER, OTHER)
 
 
 def test_ordered_engine_computes_any_number_of_rows() -> None:

@@ -12,9 +12,13 @@ from journeyman.tracking.lease.terms import (
     Ledger,
     Snapshot,
     Tenure,
+    beat,
     decide,
+    heard_ms,
+    read_ledger,
     released,
 )
+from journeyman.tracking.records import BEAT, Run
 
 NOW = 1000.0
 OURS, OTHER = "control-a-1-1 m 1 1", "control-b-1-1 n 1 1"
@@ -22,6 +26,30 @@ OURS, OTHER = "control-a-1-1 m 1 1", "control-b-1-1 n 1 1"
 
 def ledger(term: int, holder: str, beat: str = "", run_id: str = "a", start_ms: int = 5) -> Ledger:
     return Ledger(run_id=run_id, start_ms=start_ms, term=term, holder=holder, beat=beat)
+
+
+@pytest.mark.parametrize("key", ["term.x", "term.", "term.-3", "term.٣", "term.1.5", f"term.{'9' * 5000}"])
+def test_param_that_is_no_term_changes_nothing(key: str) -> None:
+    run = Run(
+        run_id="a",
+        experiment_id="",
+        run_name="",
+        status="RUNNING",
+        artifact_uri="",
+        start_ms=5,
+        end_ms=None,
+        tags={BEAT: beat(2, 7, 1000)},
+        params={"term.1": OTHER, "term.2": OURS, key: "somebody"},
+        metrics={},
+        steps={},
+    )
+    assert read_ledger(run) == ledger(2, OURS, beat(2, 7, 1000))
+    assert heard_ms(read_ledger(run)) == 1000
+
+
+@pytest.mark.parametrize("said", ["", "2", "2 x y", "2 7 1e3", f"2 7 {'9' * 5000}", "2 7 -1", "3 7 1000"])
+def test_beat_in_another_form_tells_no_time(said: str) -> None:
+    assert heard_ms(ledger(2, OURS, said)) is None
 
 
 def told(
