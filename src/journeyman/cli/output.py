@@ -80,7 +80,8 @@ def print_json(value: object) -> None:
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     told = json.dumps(_plain(value), indent=2, default=str, ensure_ascii=False, allow_nan=False)
-    # JSON escapes some of them itself; line breaks are its own here.
+    # Half of a letter has no escape that every reader takes; the rest that JSON does not escape itself has.
+    told = told.encode("utf-8", "replace").decode()
     typer.echo(_UNPRINTED.sub(lambda found: f"\\u{ord(found[0]):04x}", told))
 
 

@@ -22,7 +22,7 @@ def test_what_a_terminal_would_obey_is_shown_instead(capsys: pytest.CaptureFixtu
     assert r"a\x1b[2J" in told and told.replace("\n", "").isprintable()
     print_json({"name": HOSTILE})
     told = capsys.readouterr().out
-    assert json.loads(told) == {"name": HOSTILE}
+    assert json.loads(told) == {"name": HOSTILE.replace("\udcff", "?")}
     assert told.replace("\n", "").isprintable()
 
 
