@@ -21,6 +21,8 @@ from journeyman.jobs.terminal import last_state
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import Run
 
+_READ_INTERVAL_S = 0.5
+"""Several files are read one after the other: their order is that of what was written to them meanwhile."""
 _FIRST_INTERVAL_S = 1.0
 _LAST_INTERVAL_S = 30.0
 # Ray marks the beginning of a worker's output for its own log monitor.
@@ -58,6 +60,11 @@ class _Output:
         """As it stands in the log; empty where it does not."""
 
     @property
+    def written_s(self) -> float:
+        """When it was written to last."""
+        return os.fstat(self._file.fileno()).st_mtime
+
+    @property
     def position(self) -> int:
         """How much is in the file: read or not."""
         return os.fstat(self._file.fileno()).st_size
@@ -85,7 +92,8 @@ class OutputText:
     def read(self) -> bool:
         """Take what was written since; whether there may be more."""
         more = False
-        for output in self._outputs:
+        # Which of them was written to last is not told otherwise.
+        for output in sorted(self._outputs, key=lambda output: output.written_s):
             if written := output.read():
                 self._take(output, _RAY_MARKS.sub(b"", written) if b":" in written else written)
                 more = more or len(written) == _MAX_PIECE_BYTES
@@ -197,12 +205,14 @@ class LogShipper:
         return "\n".join(last_state(line) for line in end.split("\n")[-lines:])
 
     def _follow(self) -> None:
-        began = time.monotonic()
-        while not self._stop.wait(self._interval_s(time.monotonic() - began)):
+        began = shipped = time.monotonic()
+        while not self._stop.wait(_READ_INTERVAL_S):
             # MLflow may be away: what could not be shipped goes with the next piece.
             with contextlib.suppress(JourneymanError):
                 self._take()
-                self._ship()
+                if (now := time.monotonic()) - shipped >= self._interval_s(now - began):
+                    shipped = now
+                    self._ship()
 
     @staticmethod
     def _interval_s(elapsed_s: float) -> float:
@@ -215,8 +225,6 @@ class LogShipper:
         while more:
             with self._reading:
                 more = self._log.read()
-                if not more:
-                    self._log.show_open_lines()
             while self._unshipped() >= _MAX_PIECE_BYTES:
                 self._ship_piece()
 
@@ -224,6 +232,8 @@ class LogShipper:
         return self._dropped + len(self._log.text) - self._shipped
 
     def _ship(self) -> None:
+        with self._reading:
+            self._log.show_open_lines()
         while self._unshipped():
             self._ship_piece()
 
@@ -241,6 +251,7 @@ class LogShipper:
                 self._dropped += past
 
     def _finish(self) -> None:
+        self._log.show_open_lines()
         if self._dropped + len(self._log.text) > _MAX_WHOLE_BYTES or not self._log.text:
             self._ship()
             return

@@ -17,8 +17,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from ray.train import get_context, get_preemption_info
+from ray.train import get_context
 from ray.train.collective import broadcast_from_rank_zero
+from ray.train.v2._internal.execution.context import get_train_context
 from ray.util import get_current_placement_group, get_node_ip_address, placement_group_table
 
 from journeyman.jobs.environment import STOP
@@ -88,7 +89,9 @@ def why_stop() -> Cause | None:
     """Why this worker's script is to end now; None where it is not."""
     if os.environ.get(STOP):
         return Cause.STOPPED
-    return Cause.PREEMPTED if get_preemption_info() is not None else None
+    # What `ray.train.get_preemption_info` answers with, which waits until all ranks ask for it.
+    told = getattr(get_train_context(), "preemption_context", None)
+    return Cause.PREEMPTED if getattr(told, "preemption_info", None) is not None else None
 
 
 def torchrun_environment() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -35,8 +36,7 @@ class Stored(FakeMlflow):
 
 @pytest.fixture
 def mlflow(monkeypatch: pytest.MonkeyPatch) -> Stored:
-    monkeypatch.setattr(log_shipper, "_FIRST_INTERVAL_S", 3600.0)
-    monkeypatch.setattr(log_shipper, "_LAST_INTERVAL_S", 3600.0)
+    monkeypatch.setattr(log_shipper, "_READ_INTERVAL_S", 3600.0)
     return Stored()
 
 
@@ -166,6 +166,18 @@ def test_much_at_once_is_there_to_the_byte_in_pieces_of_bounded_size(
     folder = mlflow.artifacts(run.run_id, "logs/pieces/rank-0")
     assert sum(size or 0 for size in folder.values()) == len(line) * 200_000 + 300_000
     assert max(size or 0 for size in folder.values()) <= 4 * 1024**2
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_what_was_written_last_stands_last(
+    mlflow: Stored, run: Run, outputs: tuple[Out, Out], tmp_path: Path, last: int
+) -> None:
+    with shipper(mlflow, run, tmp_path):
+        outputs[1 - last].write(b"first\n")
+        outputs[last].write(b"the last words")
+        for number, name in enumerate(("out", "err")):
+            os.utime(tmp_path / name, (1000, 2000 if number == last else 1000))
+    assert lines(reader(mlflow, run)) == ["first", "the last words"]
 
 
 def test_end_of_the_output_is_told_as_a_terminal_shows_it(

@@ -6,13 +6,17 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from ray.train.v2._internal.execution.context import TrainContext
+from ray.train.v2._internal.execution.preemption import PreemptionContext
 
+from journeyman.jobs.environment import STOP
 from journeyman.jobs.outcome import Cause, RankError
 from journeyman.jobs.worker import script
-from journeyman.jobs.worker.script import elastic_environment, run_script
+from journeyman.jobs.worker.script import elastic_environment, run_script, why_stop
 
 SAVES = """
 import pathlib, signal, sys, time
@@ -106,3 +110,20 @@ def test_whole_environment_of_torchruns_agent_is_there() -> None:
     assert told["TORCHELASTIC_RUN_ID"] == "f00"
     assert (told["TORCHELASTIC_RESTART_COUNT"], told["TORCHELASTIC_USE_AGENT_STORE"]) == ("2", "False")
     assert (told["ROLE_NAME"], told["ROLE_RANK"], told["ROLE_WORLD_SIZE"]) == ("default", "1", "2")
+
+
+def test_rank_learns_of_its_end_without_asking_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(STOP, raising=False)
+    for preemption, cause in ((None, None), (SimpleNamespace(deadline_ms=1), Cause.PREEMPTED)):
+        context = SimpleNamespace(preemption_context=SimpleNamespace(preemption_info=preemption))
+        monkeypatch.setattr(script, "get_train_context", lambda context=context: context)
+        assert why_stop() is cause
+    monkeypatch.setattr(script, "get_train_context", SimpleNamespace)
+    assert why_stop() is None
+    monkeypatch.setenv(STOP, "1")
+    assert why_stop() is Cause.STOPPED
+
+
+def test_ray_keeps_what_it_knows_of_a_preemption_where_it_is_looked_for() -> None:
+    assert "preemption_context" in TrainContext.__dataclass_fields__
+    assert PreemptionContext().preemption_info is None
