@@ -1,11 +1,13 @@
 """What a turn of control costs where MLflow remembers 10,000 runs, 1,000 of them queued and 1,000 services.
 
-    python benchmarks/control_scale.py [--turns 10]
+    python benchmarks/control_scale.py [--turns 60]
 
 MLflow is a real server on SQLite whose tables are filled by SQL. Ray is the fake, which costs nothing: what
 is measured is control and MLflow. The oldest job asks for every CPU, so that all others wait behind it.
-The first turns, which read everything and write what has changed, are told apart from those in which
-nothing happens. Prints a table and one line of JSON.
+The records are those of a control before, and this one is started anew. Its first turns, which list
+everything and write until every record is what it makes of it, are told apart from those in which nothing
+happens. Those follow each other by a second of control's clock, so that in
+60 of them everything is listed once again, and the means have its share. Prints a table and one line of JSON.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ import psutil
 
 from journeyman.cluster.archive import package_name
 from journeyman.cluster.settings import Settings
+from journeyman.jobs.admission import TURN
 from journeyman.jobs.control.controller import JobController
+from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.spec import TrainSpec
 from journeyman.serve.control.application import application_config
 from journeyman.serve.control.controller import ServiceController
@@ -44,8 +48,10 @@ from journeyman.tracking.mlflow_rest import Mlflow
 RECORDS, QUEUED, SERVICES = 10_000, 1_000, 1_000
 CLUSTER = "scale"
 CODE = "c0de" * 16
-FIRST_TURNS = 3
-"""Until what was filled in is what control would have written."""
+MAX_FIRST_TURNS = 200
+CALM = 3
+"""So many turns in a row that write nothing end the first ones."""
+WRITES = ("log-batch", "log-parameter", "update", "set-tag", "delete-tag")
 Tags = dict[str, str]
 
 
@@ -151,11 +157,18 @@ def fill(database: Path, mlflow_url: str) -> list[tuple[ServiceSpec, Rollout, st
                 records.SUBMITTED_MS: str(now_ms - 10_000_000 + number),
                 records.CODE_SHA256: CODE,
                 records.SUBMISSION_KEY: f"key-{number}",
+                records.TAKEN_UP_MS: str(now_ms - 10_000_000 + number),
             }
+
+        def ended_job(number: int) -> Tags:
+            moments = {records.ATTEMPT: "1", records.WORKERS_STARTED_MS: str(now_ms - 10_000_000 + number)}
+            outcome = Outcome(cause=Cause.FINISHED, message="training finished").to_json()
+            told = {f"{records.OUTCOME}.1": outcome}
+            return job(number, 1, "finished", "training is done") | moments | told
 
         ended = RECORDS - QUEUED - SERVICES
         for number in range(ended):
-            run(f"job-{number}", "FINISHED", 900_000 - number, job(number, 1, "finished", "training is done"))
+            run(f"job-{number}", "FINISHED", 900_000 - number, ended_job(number))
         for number in range(ended, ended + QUEUED):
             # The oldest of them asks for more than there is now.
             workers = 8 if number == ended else 1
@@ -163,7 +176,7 @@ def fill(database: Path, mlflow_url: str) -> list[tuple[ServiceSpec, Rollout, st
                 f"job-{number}",
                 "SCHEDULED",
                 9_000 - number + ended,
-                job(number, workers, "queued", "submitted"),
+                job(number, workers, "queued", TURN),
             )
         for number in range(SERVICES):
             name = f"service-{number}"
@@ -189,9 +202,10 @@ def fill(database: Path, mlflow_url: str) -> list[tuple[ServiceSpec, Rollout, st
                 records.URL: f"/{name}",
                 records.MODEL: name,
                 records.CANDIDATE: "",
+                records.TAKEN_UP_MS: str(now_ms - 8_000_000),
                 f"{records.REPLICA}.{replica_id}": write_report(report),
             }
-            run_id = run(f"service-{name}", "RUNNING", 8_000 - number, tags)
+            run_id = run(name, "RUNNING", 8_000 - number, tags)
             services.append((spec, rollout, run_id, replica_id))
             connection.execute(
                 "INSERT INTO registered_models "
@@ -234,31 +248,60 @@ def cluster(services: list[tuple[ServiceSpec, Rollout, str, str]], mlflow_url: s
     return ray
 
 
+def name_replicas(
+    database: Path, ray: FakeRay, services: list[tuple[ServiceSpec, Rollout, str, str]]
+) -> None:
+    """Reports name the replicas that the fake made."""
+    made = {application.name: application.replicas[0].replica_id for application in ray.applications()}
+    with closing(sqlite3.connect(database)) as connection:
+        for spec, _, run_id, replica_id in services:
+            connection.execute(
+                "UPDATE tags SET key = ? WHERE run_uuid = ? AND key = ?",
+                (f"{records.REPLICA}.{made[spec.name]}", run_id, f"{records.REPLICA}.{replica_id}"),
+            )
+        connection.commit()
+
+
 def measure(
     step: Callable[[float], object], count: int, http: httpx.Client, server: psutil.Process
 ) -> tuple[Turns, Turns]:
     """The first turns and those after them."""
-    answers: list[int] = []
-    http.event_hooks = {
-        "response": [lambda answer: answers.append(int(answer.headers.get("content-length", 0)))]
-    }
-    first, calm = Turns(), Turns()
-    for number in range(FIRST_TURNS + count):
+    answers: list[tuple[str, int]] = []
+
+    def answered(answer: httpx.Response) -> None:
+        answers.append((answer.request.url.path, int(answer.headers.get("content-length", 0))))
+
+    http.event_hooks = {"response": [answered]}
+    now = time.time()
+
+    def turn(turns: Turns) -> bool:
+        """Whether it wrote something."""
+        nonlocal now
         answers.clear()
+        now += 1
         before_s, began_s = cpu_s(server), time.perf_counter()
-        step(time.time())
-        took = first if number < FIRST_TURNS else calm
-        took.seconds.append(time.perf_counter() - began_s)
-        took.requests.append(len(answers))
-        took.received_bytes.append(sum(answers))
+        step(now)
+        turns.seconds.append(time.perf_counter() - began_s)
+        turns.requests.append(len(answers))
+        turns.received_bytes.append(sum(size for _, size in answers))
         # What the server still does of a turn counts for the next; over all turns it evens out.
-        took.mlflow_cpu_s.append(cpu_s(server) - before_s)
+        turns.mlflow_cpu_s.append(cpu_s(server) - before_s)
+        return any(path.endswith(WRITES) for path, _ in answers)
+
+    first, calm, silent = Turns(), Turns(), 0
+    while silent < CALM:
+        silent = 0 if turn(first) else silent + 1
+        print(f"first turn: {first.seconds[-1]:.1f} s, {first.requests[-1]} requests", file=sys.stderr)
+        if len(first.seconds) > MAX_FIRST_TURNS:
+            raise RuntimeError(f"control still writes after {MAX_FIRST_TURNS} turns")
+    for _ in range(count):
+        turn(calm)
     return first, calm
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=10)
+    parser.add_argument("--turns", type=int, default=60)
     count = parser.parse_args().turns
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -267,6 +310,8 @@ def main() -> None:
         with server.running():
             pass
         services = fill(folder / "mlflow.db", server.url)
+        ray = cluster(services, server.url)
+        name_replicas(folder / "mlflow.db", ray, services)
         settings = Settings(
             home=folder,
             context="local",
@@ -281,29 +326,25 @@ def main() -> None:
         )
         with server.running() as process, closing(Mlflow(server.url, {})) as mlflow:
             http = mlflow._http
-            ray = cluster(services, server.url)
-            # Reports name the replicas that the fake made.
-            for application, (_, _, run_id, replica_id) in zip(ray.applications(), services, strict=True):
-                report = mlflow.run(run_id).tags[f"{records.REPLICA}.{replica_id}"]
-                key = f"{records.REPLICA}.{application.replicas[0].replica_id}"
-                mlflow.set_tags(run_id, {key: report})
             jobs = JobController(mlflow, ray, settings, "bench", None)
             first_jobs, jobs_turns = measure(jobs.step, count, http, process)
             jobs.close()
             loop = ServiceController(mlflow, ray, settings, None)
             first_services, services_turns = measure(loop.step, count, http, process)
             loop.close()
+    print(
+        f"{'':16} {'turns':>6} {'median':>10} {'longest':>10} {'requests':>9} {'most':>6} {'MB':>8} {'CPU-s':>8}"
+    )
     for name, turns in (
         ("jobs, first", first_jobs),
         ("jobs", jobs_turns),
         ("services, first", first_services),
         ("services", services_turns),
     ):
-        seconds, requests = statistics.median(turns.seconds), statistics.median(turns.requests)
-        megabytes = statistics.median(turns.received_bytes) / 1e6
-        server_s = statistics.mean(turns.mlflow_cpu_s)
         print(
-            f"{name:16} {seconds:8.2f} s {requests:7.0f} requests {megabytes:8.2f} MB {server_s:8.2f} CPU-s"
+            f"{name:16} {len(turns.seconds):6} {statistics.median(turns.seconds):8.3f} s "
+            f"{max(turns.seconds):8.3f} s {statistics.median(turns.requests):9.0f} {max(turns.requests):6} "
+            f"{statistics.mean(turns.received_bytes) / 1e6:8.3f} {statistics.mean(turns.mlflow_cpu_s):8.3f}"
         )
     both = list(zip(jobs_turns.mlflow_cpu_s, services_turns.mlflow_cpu_s, strict=True))
     bytes_ = list(zip(jobs_turns.received_bytes, services_turns.received_bytes, strict=True))
@@ -316,7 +357,7 @@ def main() -> None:
         "services_turn_s": round(statistics.median(services_turns.seconds), 3),
         "services_turn_requests": round(statistics.median(services_turns.requests)),
         "mlflow_cpu_s_per_turn": round(statistics.mean(a + b for a, b in both), 3),
-        "bytes_per_turn": round(statistics.median(a + b for a, b in bytes_)),
+        "bytes_per_turn": round(statistics.mean(a + b for a, b in bytes_)),
     }
     print(json.dumps(figures))
 

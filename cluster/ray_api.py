@@ -38,6 +38,9 @@ class RayApi(Protocol):
     def jobs(self) -> dict[str, RayJob]:
         """By submission id."""
 
+    def job(self, submission_id: str) -> RayJob:
+        """One of them, which costs the cluster less than the list of all there ever were."""
+
     def submit(
         self,
         submission_id: str,

@@ -97,6 +97,9 @@ class Ray:
         bodies = self._json("GET", "/api/jobs/")
         return {body["submission_id"]: _ray_job(body) for body in bodies if body.get("submission_id")}
 
+    def job(self, submission_id: str) -> RayJob:
+        return _ray_job(self._json("GET", f"/api/jobs/{submission_id}"))
+
     def submit(
         self,
         submission_id: str,
@@ -119,9 +122,6 @@ class Ray:
             "entrypoint_num_gpus": gpus,
         }
         self._json("POST", "/api/jobs/", json=body)
-
-    def job(self, submission_id: str) -> RayJob:
-        return _ray_job(self._json("GET", f"/api/jobs/{submission_id}"))
 
     def job_output(self, submission_id: str) -> str:
         """What its driver printed."""

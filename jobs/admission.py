@@ -54,6 +54,12 @@ class Admission:
     reason: str
 
 
+TURN = "waits for its turn"
+"""The reason of all that wait behind one that has no room yet. Whoever reads it looks for that one: were it
+named, each of a thousand records would be written anew whenever another takes its place."""
+_NEEDS, _FREE = "waits: needs ", ", free are "
+ROOM_LIKE = f"{_NEEDS}%{_FREE}%"
+"""The reason of that one, as a filter of MLflow's tells it."""
 GROWTH_LIMIT_S = 15 * 60.0
 """How long a gang that fits nothing that is known of is demand at most."""
 
@@ -63,27 +69,36 @@ def admit(
 ) -> list[Admission]:
     """One verdict per queued job, oldest first; `growing` is the job that is demand already."""
     admissions: list[Admission] = []
-    waiting: Candidate | None = None
+    waiting = False
     for job in queue:
         if not fits_ever(job.gang, capacity):
             verdict, reason = _beyond(job, capacity, growing)
             growing = job if verdict is Verdict.GROW else growing
             admissions.append(Admission(run_id=job.run_id, verdict=verdict, reason=reason))
             continue
-        if waiting is not None:
-            verdict, reason = Verdict.WAIT, f"waits behind job {waiting.name} ({waiting.run_id[:8]})"
+        if waiting:
+            verdict, reason = Verdict.WAIT, TURN
         elif fits_now(job.gang, capacity):
             verdict, reason = Verdict.START, f"starts: {_gang(job)} are free"
         elif fits_after_growth(job.gang, capacity):
             verdict, reason = Verdict.START, f"starts: {_gang(job)} will be there once the cluster has grown"
         else:
             verdict, reason = Verdict.WAIT, _wait(job, capacity)
-        if verdict is Verdict.WAIT and waiting is None:
-            waiting = job
+        waiting = waiting or verdict is Verdict.WAIT
         if verdict is Verdict.START:
             capacity = capacity.after(job.gang)
         admissions.append(Admission(run_id=job.run_id, verdict=verdict, reason=reason))
     return admissions
+
+
+def waits_for_room(reason: str) -> bool:
+    """Whether it is that of the job which all others wait behind."""
+    return reason.startswith(_NEEDS) and _FREE in reason
+
+
+def behind(name: str, run_id: str) -> str:
+    """What a person reads instead of TURN, of the job that waits for room."""
+    return f"waits behind job {name} ({run_id[:8]})"
 
 
 def is_demand(gang: Sequence[Amounts], capacity: Capacity) -> bool:
@@ -118,7 +133,7 @@ def _never(job: Candidate, capacity: Capacity) -> str:
 
 def _wait(job: Candidate, capacity: Capacity) -> str:
     free = {key: capacity.free().get(key, 0) for key in job.gang[0]}
-    reason = f"waits: needs {_gang(job)}, free are {describe(free)} of {describe(_shown(capacity, job))}"
+    reason = f"{_NEEDS}{_gang(job)}{_FREE}{describe(free)} of {describe(_shown(capacity, job))}"
     if silent := sum(not node.known for node in capacity.nodes):
         reason += f"; Ray does not tell what is free on {silent} of {len(capacity.nodes)} nodes"
     blockers = [o for o in capacity.occupants if any(o.held.get(key) for key in job.gang[0])]

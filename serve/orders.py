@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 
 import yaml
@@ -105,6 +106,9 @@ def redeploy(spec: ServiceSpec, run: Run, mlflow: MlflowApi) -> None:
     if ordered(run) != spec:
         _keep(spec, run, mlflow)
         mlflow.set_tags(run.run_id, {records.SPEC: stored})
+        # After: control, which reads the run before it says so, has taken up no order that it has not read.
+        with contextlib.suppress(NotFoundError):
+            mlflow.delete_tag(run.run_id, records.TAKEN_UP_MS)
 
 
 def previous_order(run: Run, mlflow: MlflowApi) -> ServiceSpec:

@@ -15,16 +15,8 @@ from journeyman.cluster.identity import told_left_out, without_identity
 from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_state import Application, RayJob
 from journeyman.cluster.settings import Settings
-from journeyman.errors import (
-    DeniedError,
-    JourneymanError,
-    NotFoundError,
-    RefusedError,
-    UnreachableError,
-    UnreadableError,
-)
+from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError, UnreachableError
 from journeyman.jobs.attempt import ADMITTED, ENDED_MS, admitted_text, moment
-from journeyman.jobs.control.abandoned import abandoned
 from journeyman.jobs.control.actions import (
     Abandon,
     Action,
@@ -42,13 +34,14 @@ from journeyman.jobs.control.attempts import missing_ranks
 from journeyman.jobs.control.decision import Snapshot, decide
 from journeyman.jobs.control.deleted import end_deleted, strangers
 from journeyman.jobs.control.note import job_note
+from journeyman.jobs.control.observe import Observer, Seen
 from journeyman.jobs.control.refusals import one_more, refusal_reason
 from journeyman.jobs.control.watcher import Watcher
 from journeyman.jobs.environment import START_RETRIES, WORKERS
 from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase, may_follow
 from journeyman.jobs.place import read_places
-from journeyman.jobs.records import JobRecord, read_job
+from journeyman.jobs.records import JobRecord
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import Run, shortened
@@ -65,6 +58,10 @@ ENTRYPOINT = "python -m journeyman.jobs.driver"
 
 class ReplacedError(Exception):
     """This control may not act any more: another one does."""
+
+
+class OutdatedError(Exception):
+    """What was decided of a job was decided on what is known of it from before: the next turn reads it first."""
 
 
 class JobController:
@@ -94,6 +91,7 @@ class JobController:
         self._uploads: dict[str, Future[None]] = {}
         self._uploaders = background(2, "upload")
         self._watcher = Watcher(mlflow, ray, background)
+        self._observer = Observer(mlflow, ray, settings.cluster)
         self._barred_until: dict[str, float] = {}
         """By run that may not be written to, in seconds."""
 
@@ -104,15 +102,16 @@ class JobController:
         one of them does not allow control what it is there for, and whatever else went wrong with one job
         that should not have: then all that was possible with the others was done.
         """
-        # Ray first, the runs after: a driver writes its outcome before it ends, so a driver that is seen to
-        # have ended has its outcome in what is read next. The other way round it looks as if it had died.
-        ray_jobs = self._ray.jobs()
-        jobs, unread = self._observe_jobs(now)
-        self._end_deleted(ray_jobs, {run.run_id for run in (*(job.run for job in jobs), *unread)})
-        if not jobs and not unread:
+        seen = self._observer.look(now)
+        if seen is None:
+            return True
+        self._give_up(seen.abandoned)
+        jobs = seen.jobs
+        self._end_deleted(seen.ray_jobs, {run.run_id for run in (*(job.run for job in jobs), *seen.unread)})
+        if not jobs and not seen.unread:
             return False
         trouble: Exception | None = None
-        actions = decide(self._observe(jobs, unread, ray_jobs, now), now)
+        actions = decide(self._observe(seen, now), now)
         # However long it took to look: something is done in every turn.
         began_s = time.monotonic()
         # Where one of hundreds starts, the reasons of all that wait behind it change: they come last, and
@@ -132,32 +131,8 @@ class JobController:
 
     # -- observe -------------------------------------------------------------------------------------
 
-    def _observe_jobs(self, now: float) -> tuple[list[JobRecord], list[Run]]:
-        """Those that have not ended, oldest first, and those that cannot be read."""
-        conditions = [
-            f"tags.`{records.KIND}` = '{records.JOB}'",
-            f"tags.`{records.CLUSTER}` = '{self._settings.cluster}'",
-            *(f"attributes.status != '{status}'" for status in records.ENDED_STATUSES),
-        ]
-        runs = self._mlflow.search_runs(self._mlflow.experiments(), " and ".join(conditions))
-        for run in abandoned(runs, now * 1000):
-            if self._may_act():
-                with contextlib.suppress(RefusedError, NotFoundError):
-                    self._mlflow.delete_run(run.run_id)
-        jobs, unread = list[JobRecord](), list[Run]()
-        for run in runs:
-            if records.SUBMITTED_MS not in run.tags:
-                continue
-            try:
-                jobs.append(read_job(run))
-            except UnreadableError:
-                unread.append(run)
-        jobs.sort(key=lambda job: (job.submitted_ms or 0, job.run.run_id))
-        return jobs, unread
-
-    def _observe(
-        self, jobs: Sequence[JobRecord], unread: Sequence[Run], ray_jobs: Mapping[str, RayJob], now: float
-    ) -> Snapshot:
+    def _observe(self, seen: Seen, now: float) -> Snapshot:
+        jobs = seen.jobs
         # Ray takes longer to tell its nodes and services than all the rest together.
         capacity = Capacity(nodes=())
         if any(job.phase in (Phase.QUEUED, Phase.STARTING) for job in jobs):
@@ -166,8 +141,8 @@ class JobController:
         running = [job for job in jobs if job.phase in (Phase.RUNNING, Phase.HUNG)]
         snapshot = Snapshot(
             jobs=jobs,
-            unread=unread,
-            ray_jobs=ray_jobs,
+            unread=seen.unread,
+            ray_jobs=seen.ray_jobs,
             capacity=capacity,
             code_there=frozenset(job.code_sha256 for job in jobs),
             progress=self._watcher.look(running, now),
@@ -189,6 +164,12 @@ class JobController:
 
     # -- act -----------------------------------------------------------------------------------------
 
+    def _give_up(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            if self._may_act() and self._observer.may_write(run):
+                with contextlib.suppress(RefusedError, NotFoundError):
+                    self._mlflow.delete_run(run.run_id)
+
     def _carry_out(self, action: Action, now: float) -> Exception | None:
         """One action; what went wrong with it is told in its job's reason, or else returned."""
         run = action.run if isinstance(action, CancelUnread) else action.job.run
@@ -200,6 +181,8 @@ class JobController:
                 raise
             except (RefusedError, NotFoundError) as error:
                 self._tell_refusal(action, error, now)
+        except OutdatedError:
+            return None
         except (UnreachableError, ReplacedError):
             raise
         except Exception as error:  # noqa: BLE001
@@ -253,7 +236,7 @@ class JobController:
                 for submission_id in action.living:
                     self._stop(submission_id)
                 if not action.living:
-                    self._check_lease()
+                    self._check_write(action.run)
                     self._mlflow.update_run(action.run.run_id, RUN_STATUS[Phase.CANCELLED], int(now * 1000))
             case _:
                 assert_never(action)
@@ -292,7 +275,8 @@ class JobController:
         """Raises RefusedError where Ray does not take it: its attempt stays claimed and starting."""
         job, run, attempt = start.job, start.job.run, start.job.due_attempt
         claim, claimant = f"{records.CLAIM_PARAM}.{attempt}", self._claimant
-        self._check_lease()
+        self._check_write(run)
+        self._observer.starts(run, attempt)
         if not self._mlflow.claim(run.run_id, claim, claimant):
             # Claimed by a control before this one, which died or was replaced: the attempt is taken over
             # under that claim, for the driver checks it against what is stored.
@@ -304,7 +288,7 @@ class JobController:
         reason = start.reason + told_left_out(job.spec.env)
         self._record(job, Phase.STARTING, reason, now, begun if attempt != job.attempt else {})
         # After: it is written once, and an attempt that came back to the queue would be late when it starts.
-        self._check_lease()
+        self._check_write(run)
         admitted = admitted_text(int(now * 1000), start.workers)
         if not self._mlflow.claim(run.run_id, moment(attempt, ADMITTED), admitted):
             # That is of a try before this one, however long ago it was.
@@ -328,6 +312,12 @@ class JobController:
         with contextlib.suppress(ReplacedError):
             end_deleted(strangers(ray_jobs, known), self._mlflow, self._settings.cluster, self._stop)
 
+    def _check_write(self, run: Run) -> None:
+        """Before each write to a run. Raises OutdatedError where it was not read in this turn."""
+        self._check_lease()
+        if not self._observer.may_write(run):
+            raise OutdatedError
+
     def _check_lease(self) -> None:
         if not self._may_act():
             raise ReplacedError
@@ -343,9 +333,11 @@ class JobController:
             raise RefusedError(f"{phase} cannot follow {job.phase}")
         if phase in (Phase.QUEUED, *ENDED) and job.phase not in (Phase.QUEUED, *ENDED):
             # The driver knows it better, where it came to write it.
-            self._check_lease()
+            self._check_write(run)
             self._mlflow.claim(run.run_id, moment(job.attempt, ENDED_MS), str(int(now * 1000)))
         changed = dict(tags or {})
+        if phase is Phase.QUEUED and records.TAKEN_UP_MS not in run.tags:
+            changed[records.TAKEN_UP_MS] = str(int(now * 1000))
         if reason != run.reason:
             changed[records.REASON] = reason
         if phase is not job.phase:
@@ -358,11 +350,11 @@ class JobController:
         if changed:
             self._set_tags(run, changed)
         if RUN_STATUS[phase] != run.status:
-            self._check_lease()
+            self._check_write(run)
             self._mlflow.update_run(run.run_id, RUN_STATUS[phase], int(now * 1000) if ended else None)
 
     def _set_tags(self, run: Run, tags: Mapping[str, str]) -> None:
-        self._check_lease()
+        self._check_write(run)
         self._mlflow.set_tags(run.run_id, tags)
 
 

@@ -24,6 +24,7 @@ from journeyman.serve.control.deployer import Deployer
 from journeyman.serve.control.observe import (
     Observer,
     Orders,
+    foreign_applications,
     own_application,
     read_orders,
     run_id_of,
@@ -87,9 +88,17 @@ class ServiceController:
         self._asked = Asked(background(1, "probe"))
         self._deployer = Deployer(ray, settings, package, background(1, "serve-config"), check)
         self._observer = Observer(mlflow, settings, self._asked, self._deployer.refusal)
-        self._recorder = Recorder(mlflow, settings, self._asked, check)
+
+        def check_write(run: Run) -> None:
+            check()
+            if not self._observer.may_write(run):
+                raise OutdatedError("its record is read first")
+
+        self._recorder = Recorder(mlflow, settings, self._asked, check_write)
         self._preparer = Preparer(mlflow, ray, package, check)
         self._empty_since_s: float | None = None
+        self._outdated = False
+        """Whether something was decided in this turn that the next one does."""
         self._traffic = TrafficLog(mlflow, ray, package, background(1, "traffic"), check)
 
     def close(self) -> None:
@@ -113,21 +122,29 @@ class ServiceController:
         if self._deployer.is_sending(now):
             # What Ray would tell of the services is about to be outdated.
             return True
+        self._outdated = False
         # Orders and reports first: a replica that has reported is in Ray's later answer, unless it is gone.
-        runs = self._observer.runs()
+        runs = self._observer.runs(now)
         applications = {application.name: application for application in self._ray.applications()}
         orders = read_orders(runs, applications)
         if self._may_be_empty_by_mistake(orders, applications, now):
             return True
+        orders = self._observer.settled(orders, applications)
         aliases = self._observer.aliases(orders.live)
-        services = [self._decided(record, applications, aliases, now) for record in orders.live]
+        foreign = foreign_applications(applications)
+        services = [self._decided(record, applications, foreign, aliases, now) for record in orders.live]
         recorded, denied = self._record(services, orders, now)
         self._carry_out(recorded, orders, applications, now)
         self._preparer.step(_serving(services), now)
-        self._traffic.step([(each.record.run, each.application) for each in services], now)
+        live = (*(each.record for each in services), *orders.late)
+        self._traffic.step([(each.run, own_application(each.name, applications)) for each in live], now)
         if denied is not None:
             raise denied
-        return any(is_awaited(each.decision, _status(each.application)) for each in services)
+        return (
+            self._outdated
+            or bool(orders.late)
+            or any(is_awaited(each.decision, _status(each.application)) for each in services)
+        )
 
     def _may_be_empty_by_mistake(
         self, orders: Orders, applications: Mapping[str, Application], now: float
@@ -147,14 +164,15 @@ class ServiceController:
         self,
         record: ServiceRecord,
         applications: Mapping[str, Application],
+        foreign: Sequence[Application],
         aliases: dict[str, dict[str, str]],
         now: float,
     ) -> Service:
-        snapshot = self._observer.snapshot(record, applications, aliases, now)
+        refused = why_not_placed(record.name, foreign)
+        snapshot = self._observer.snapshot(record, applications, refused, aliases, now)
         application = own_application(record.name, applications)
-        placed = not why_not_placed(record.name, applications)
         decision = decide(snapshot, now)
-        config = self._config(record, decision.rollout) if placed and decision.rollout else None
+        config = self._config(record, decision.rollout) if not refused and decision.rollout else None
         stored = application.config if application else None
         if decision.phase is Phase.HEALTHY and config is not None and config != stored:
             # What answers is what was ordered before.
@@ -176,6 +194,8 @@ class ServiceController:
             nonlocal denied
             try:
                 self._recorder.record(record, application, decision, now)
+            except OutdatedError:
+                self._outdated = True
             except DeniedError as error:
                 denied = error
             except (NotFoundError, RefusedError) as error:
@@ -213,7 +233,8 @@ class ServiceController:
             calm = _status(service.application) == "RUNNING" and rollout.candidate is None
             if calm and not service.decision.answers:
                 unlike.add(name)
-        named = {run.run_id for run in orders.aside} | {each.run.run_id for each in orders.live}
+        named = {run.run_id for run in orders.aside}
+        named |= {each.run.run_id for each in (*orders.live, *orders.late)}
         undeployed = {run.run_id for run in orders.aside if UNDEPLOY_MS in run.tags}
         for name, application in applications.items():
             run_id = run_id_of(application)
@@ -230,6 +251,8 @@ class ServiceController:
     def _end(self, run: Run, now: float) -> None:
         try:
             self._recorder.end(run, now)
+        except OutdatedError:
+            self._outdated = True
         except (NotFoundError, RefusedError) as error:
             _log.warning("service %s cannot be ended: %s", run.name, error.message)
 
@@ -249,6 +272,10 @@ class ServiceController:
             return UNDEPLOY_MS in self._mlflow.run(run_id).tags
         except (NotFoundError, RefusedError):
             return False
+
+
+class OutdatedError(JourneymanError):
+    """What was decided of a service was decided on what is known of it from before."""
 
 
 class ReplacedError(JourneymanError):

@@ -6,8 +6,8 @@ application keeps the config that Serve has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
 from journeyman.cluster.ray_state import Application
 from journeyman.cluster.settings import Settings
@@ -18,13 +18,41 @@ from journeyman.serve.control.swap import Snapshot
 from journeyman.serve.phases import Phase
 from journeyman.serve.records import Report, Rollout, ServiceRecord, read_service
 from journeyman.serve.spec import ModelReference, model_reference
+from journeyman.tracking.live_runs import LiveRuns
 from journeyman.tracking.mlflow_api import MlflowApi
-from journeyman.tracking.records import CLUSTER, GRAPH_BYTES, KIND, SERVICE, UNDEPLOY_MS, Run
+from journeyman.tracking.records import (
+    GRAPH_BYTES,
+    REPLICA,
+    SERVICE,
+    SPEC,
+    SUBMISSION_KEY,
+    TAKEN_UP_MS,
+    UNDEPLOY_MS,
+    Run,
+)
 
 ALIVE = ("RUNNING", "UPDATING")
 """States of a replica that takes requests."""
+ALIASES_A_TURN = 200
+"""Of so many models that nothing else is new of: more are asked about in turn. Each costs MLflow half a
+millisecond, and it has no other way to tell which alias was moved."""
+_LIVE = "attributes.status = 'RUNNING'"
+_NEWS = (
+    # Jobs run too, and have a submission key.
+    (
+        _LIVE,
+        f"tags.`{SPEC}` IS NOT NULL",
+        f"tags.`{TAKEN_UP_MS}` IS NULL",
+        f"tags.`{SUBMISSION_KEY}` IS NULL",
+    ),
+    (_LIVE, f"tags.`{UNDEPLOY_MS}` IS NOT NULL"),
+)
 FAILURE_PAUSE_S = 60.0
 """How long replicas that Serve has given up stay given up at first."""
+
+
+Found = tuple[Run, ServiceRecord | None]
+"""A run of a service, and its record where that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +64,8 @@ class Orders:
     """Of a name that another run has already, whose id it is."""
     aside: Sequence[Run]
     """Runs whose record cannot be read."""
+    late: Sequence[ServiceRecord] = ()
+    """Of those that are live, the ones whose records are read anew before they are decided."""
 
 
 class Observer:
@@ -49,34 +79,75 @@ class Observer:
         self._asked = asked
         self._refusal = refusal
         self._failures = Pauses(FAILURE_PAUSE_S)
+        self._runs = LiveRuns(mlflow, settings.cluster, SERVICE, (_LIVE,), _NEWS)
+        self._parsed: dict[str, Found] = {}
+        """By run, with the run as it was parsed."""
+        self._moving: Set[str] = frozenset()
+        """Runs that replicas write to, as far as was seen in the last turn."""
+        self._aliases: dict[str, dict[str, str]] = {}
+        """Of the models that are followed, the one first that was asked about the longest ago."""
 
-    def runs(self) -> list[Run]:
+    def may_write(self, run: Run) -> bool:
+        """Whether a run that is about to be written to was read in this turn; it is read in the next."""
+        return self._runs.may_write(run.run_id)
+
+    def runs(self, now: float) -> Sequence[Found]:
         """Of services, those that have not ended, the oldest first."""
-        filter_string = (
-            f"tags.`{KIND}` = '{SERVICE}' and tags.`{CLUSTER}` = '{self._settings.cluster}' "
-            "and attributes.status = 'RUNNING'"
+        parsed = {}
+        for run in self._runs.read(now, self._moving):
+            before = self._parsed.get(run.run_id)
+            parsed[run.run_id] = before if before is not None and before[0] is run else (run, _read(run))
+        self._parsed = parsed
+        return sorted(parsed.values(), key=lambda found: (found[0].start_ms, found[0].run_id))
+
+    def settled(self, orders: Orders, applications: Mapping[str, Application]) -> Orders:
+        """Without the services of which Ray tells what their records, as they were read last, do not.
+
+        Those are read anew in the next turn, before Ray is asked again, and decided then.
+        """
+        moving = {
+            record.run.run_id
+            for record in orders.live
+            if _is_moving(record, own_application(record.name, applications))
+        }
+        self._moving = moving | {record.run.run_id for record, _ in orders.later}
+        late = moving - self._runs.fresh
+        return replace(
+            orders,
+            live=[record for record in orders.live if record.run.run_id not in late],
+            late=[record for record in orders.live if record.run.run_id in late],
         )
-        runs = self._mlflow.search_runs(self._mlflow.experiments(), filter_string)
-        return sorted(runs, key=lambda run: (run.start_ms, run.run_id))
 
     def aliases(self, records: Sequence[ServiceRecord]) -> dict[str, dict[str, str]]:
         """Those of the models that services follow, alias to version; a model that is gone is left out."""
-        references = [model_reference(record.spec) for record in records if not record.undeploy]
-        names = {reference.name for reference in references if reference.alias is not None}
-        try:
-            return self._mlflow.aliases_of(names) if names else {}
-        except (NotFoundError, RefusedError):
-            # One of them is why: each is asked for alone, and the others are answered.
-            return {}
+        followed: dict[str, bool] = {}
+        for record in records:
+            reference = model_reference(record.spec)
+            if reference.alias is not None and not record.undeploy:
+                news = record.run.run_id in self._runs.fresh
+                followed[reference.name] = followed.get(reference.name, False) or news
+        known = [name for name in self._aliases if name in followed]
+        asked = {name for name, news in followed.items() if news or name not in self._aliases}
+        asked.update([name for name in known if name not in asked][:ALIASES_A_TURN])
+        self._aliases = {name: self._aliases[name] for name in known if name not in asked}
+        if asked:
+            try:
+                self._aliases |= self._mlflow.aliases_of(sorted(asked))
+            except (NotFoundError, RefusedError):
+                # One of them is why: each is asked for alone, and the others are answered.
+                pass
+        return self._aliases
 
     def snapshot(
         self,
         record: ServiceRecord,
         applications: Mapping[str, Application],
+        refused: str,
         aliases: dict[str, dict[str, str]],
         now: float,
     ) -> Snapshot:
-        """One service; `aliases` are those of models that are known of this turn, and grow."""
+        """One service; `refused` tells why it has no place, and `aliases` are those of models that are known,
+        and grow."""
         application = own_application(record.name, applications)
         model, version, graph_bytes, trouble = "", None, 0, ""
         if not record.undeploy:
@@ -98,7 +169,7 @@ class Observer:
             least=record.spec.replicas.least,
             target=application.target_replicas if application else 0,
             loading=sum(replica.state == "STARTING" and bool(replica.node_ip) for replica in replicas),
-            refused=why_not_placed(record.name, applications) or self._refusal(record.name),
+            refused=refused or self._refusal(record.name),
             again=self._again(record.name, version, application, now),
             reports=reports,
             told=tuple(record.reports.values()),
@@ -152,15 +223,34 @@ class Observer:
         return version, graph_bytes, ""
 
 
-def read_orders(runs: Sequence[Run], applications: Mapping[str, Application]) -> Orders:
+def _read(run: Run) -> ServiceRecord | None:
+    try:
+        return read_service(run)
+    except UnreadableError:
+        return None
+
+
+def _is_moving(record: ServiceRecord, application: Application | None) -> bool:
+    """Whether replicas may write to its run: they start or end, or have another version to load."""
+    if record.phase != Phase.HEALTHY or record.undeploy:
+        return True
+    if application is None or application.status != "RUNNING":
+        return True
+    told = {key.removeprefix(f"{REPLICA}.") for key in record.run.tags if key.startswith(f"{REPLICA}.")}
+    replicas = application.replicas
+    if any(each.state not in ALIVE for each in replicas):
+        return True
+    # What those said that are gone is not removed while Serve tells of none.
+    return bool(replicas) and told != {each.replica_id for each in replicas}
+
+
+def read_orders(runs: Sequence[Found], applications: Mapping[str, Application]) -> Orders:
     """`runs`: the oldest first; of those of one name it is the service. Pure."""
     holders: dict[str, str] = {}
     live, later, aside = [], [], []
-    for run in runs:
+    for run, record in runs:
         holder = holders.get(run.name)
-        try:
-            record = read_service(run)
-        except UnreadableError:
+        if record is None:
             aside.append(run)
             # One that is ordered to end keeps its name as long as Serve has something of it.
             if UNDEPLOY_MS not in run.tags or run.run_id in map(run_id_of, applications.values()):
@@ -192,11 +282,13 @@ def _is_foreign(application: Application) -> bool:
     return not application.declared or bool(application.config and run_id_of(application) is None)
 
 
-def why_not_placed(name: str, applications: Mapping[str, Application]) -> str:
+def foreign_applications(applications: Mapping[str, Application]) -> list[Application]:
+    return [application for application in applications.values() if _is_foreign(application)]
+
+
+def why_not_placed(name: str, foreign: Sequence[Application]) -> str:
     """Whose name or route a service would take: Serve takes such a config, and two answer at one address."""
-    for application in applications.values():
-        if not _is_foreign(application):
-            continue
+    for application in foreign:
         route = application.route_prefix or application.config.get("route_prefix", "")
         if application.name == name:
             return f"an application {name} that is not Journeyman's has its name"

@@ -31,6 +31,7 @@ from journeyman.tracking.records import (
     ROLLOUT,
     SERVING,
     SPEC,
+    TAKEN_UP_MS,
     URL,
     Run,
     storable,
@@ -43,10 +44,11 @@ _log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """One thread uses it. `check` raises where this control may write no more."""
+    """One thread uses it. `check` is asked before each write to a run, and raises where this control may write
+    no more."""
 
     def __init__(
-        self, mlflow: MlflowApi, settings: Settings, asked: Asked, check: Callable[[], None]
+        self, mlflow: MlflowApi, settings: Settings, asked: Asked, check: Callable[[Run], None]
     ) -> None:
         self._mlflow = mlflow
         self._settings = settings
@@ -69,15 +71,17 @@ class Recorder:
             told = (run.tags.get(MODEL), run.tags.get(SERVING))
             if decision.answers and told != (rollout.model, rollout.serving):
                 tags |= self._lineage(record.spec, rollout, url, now)
+        if TAKEN_UP_MS not in run.tags:
+            tags[TAKEN_UP_MS] = str(int(now * 1000))
         self._tag(run, tags)
         self._clear(run, application)
         if decision.phase == Phase.UNDEPLOYED:
-            self._check()
+            self._check(run)
             self._mlflow.update_run(run.run_id, RUN_STATUS[decision.phase], int(now * 1000))
 
     def end(self, run: Run, now: float) -> None:
         """Of a service that cannot be read and was undeployed: MLflow's own status, and no tag."""
-        self._check()
+        self._check(run)
         self._mlflow.update_run(run.run_id, RUN_STATUS[Phase.UNDEPLOYED], int(now * 1000))
 
     def _tag(self, run: Run, tags: Mapping[str, str]) -> None:
@@ -85,7 +89,7 @@ class Recorder:
         stored = {key: storable(value)[:MAX_TAG_CHARACTERS] for key, value in tags.items()}
         changed = {key: value for key, value in stored.items() if run.tags.get(key, "") != value}
         if changed:
-            self._check()
+            self._check(run)
             self._mlflow.set_tags(run.run_id, changed)
 
     def _clear(self, run: Run, application: Application | None) -> None:
@@ -95,7 +99,7 @@ class Recorder:
         alive = {replica.replica_id for replica in application.replicas}
         for key in run.tags:
             if key.startswith(f"{REPLICA}.") and key.removeprefix(f"{REPLICA}.") not in alive:
-                self._check()
+                self._check(run)
                 try:
                     self._mlflow.delete_tag(run.run_id, key)
                 except NotFoundError:

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class TrafficLog:
-    """One thread uses it; nodes are asked by another, so that no turn waits for a slow one."""
+    """One thread uses it; nodes are asked and points are stored by another, so that no turn waits for them."""
 
     def __init__(
         self,
@@ -44,6 +44,9 @@ class TrafficLog:
         self._probe = Probe(_READING_S)
         self._reading: Future[dict[str, Counters]] | None = None
         self._asked_at: float | None = None
+        self._writing: Future[None] | None = None
+        self._idle: dict[str, float] = {}
+        """Of the runs whose last point told of no request: how many replicas it told of."""
         self._counters: dict[str, Counters] = {}
         self._counted_at: float | None = None
 
@@ -53,6 +56,12 @@ class TrafficLog:
 
     def step(self, services: Sequence[tuple[Run, Application | None]], now: float) -> None:
         """Without figures the loop goes on."""
+        if self._writing is not None and self._writing.done():
+            writing, self._writing = self._writing, None
+            if isinstance(error := writing.exception(), JourneymanError):
+                _log.warning("the traffic of this minute is not stored: %s", error.message)
+            elif error is not None:
+                raise error
         if self._reading is not None:
             if not self._reading.done():
                 return
@@ -86,6 +95,7 @@ class TrafficLog:
         self._counters, self._counted_at = counters, now
         if counted_at is None or now <= counted_at:
             return
+        points = []
         for run, application in services:
             if application is None:
                 continue
@@ -99,7 +109,23 @@ class TrafficLog:
                 "p99_ms": seen.p99_ms,
                 "replicas": float(sum(each.state in ALIVE for each in application.replicas)),
             }
-            self._log_point(run, figures, int(now * 1000))
+            if self._is_news(run, figures):
+                points.append((run, figures))
+        if points:
+            self._writing = self._reader.submit(self._store, points, int(now * 1000))
+
+    def _is_news(self, run: Run, figures: Mapping[str, float | None]) -> bool:
+        """Of a service that nobody asks one point in a row tells as much as many."""
+        replicas = figures["replicas"] or 0.0
+        told = self._idle.pop(run.run_id, None)
+        if figures["requests"] or figures["errors"]:
+            return True
+        self._idle[run.run_id] = replicas
+        return told != replicas
+
+    def _store(self, points: Sequence[tuple[Run, Mapping[str, float | None]]], milliseconds: int) -> None:
+        for run, figures in points:
+            self._log_point(run, figures, milliseconds)
 
     def _log_point(self, run: Run, figures: Mapping[str, float | None], milliseconds: int) -> None:
         step = (milliseconds - run.start_ms) // 60_000

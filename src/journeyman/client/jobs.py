@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from journeyman.client.connection import ID, NAME, SHOWN_IDS, Connection, only_o
 from journeyman.client.log_reader import LogChunk, LogReader
 from journeyman.client.plan import Plan, alone, plan_of
 from journeyman.errors import NotFoundError, UnreadableError, UsageError
-from journeyman.jobs.admission import Verdict
+from journeyman.jobs.admission import ROOM_LIKE, TURN, Verdict, behind
 from journeyman.jobs.attempt import Attempt
 from journeyman.jobs.outcome import Outcome
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase
@@ -170,17 +170,36 @@ def _order(connection: Connection, file: Path, assignments: Sequence[str]) -> Or
 
 
 def jobs(connection: Connection, limit: int) -> list[Job]:
-    return [job_of(run, connection.page(run)) for run in connection.orders(limit=limit)]
+    return _told(connection, connection.orders(limit=limit))
 
 
 def unfinished_jobs(connection: Connection) -> list[Job]:
-    found = (job_of(run, connection.page(run)) for run in connection.unfinished_orders())
-    return [job for job in found if not job.ended]
+    return [job for job in _told(connection, connection.unfinished_orders()) if not job.ended]
 
 
 def job(connection: Connection, reference: str | None) -> Job:
-    run = _job_run(connection, reference)
-    return job_of(run, connection.page(run))
+    [found] = _told(connection, [_job_run(connection, reference)])
+    return found
+
+
+def _told(connection: Connection, runs: Sequence[Run]) -> list[Job]:
+    """The jobs; of those that wait for their turn, behind which one."""
+    found = [job_of(run, connection.page(run)) for run in runs]
+    if not any(_waits_for_its_turn(job) for job in found):
+        return found
+    conditions = (
+        f"attributes.status = '{RUN_STATUS[Phase.QUEUED]}'",
+        f"tags.`{records.REASON}` LIKE '{ROOM_LIKE}'",
+    )
+    first = min(connection.orders(*conditions), key=lambda run: (run.start_ms, run.run_id), default=None)
+    if first is None:
+        return found
+    reason = behind(first.name, first.run_id)
+    return [replace(job, reason=reason) if _waits_for_its_turn(job) else job for job in found]
+
+
+def _waits_for_its_turn(job: Job) -> bool:
+    return job.readable and job.phase == Phase.QUEUED and job.reason == TURN
 
 
 def job_to_cancel(connection: Connection, reference: str) -> Job:

@@ -11,7 +11,7 @@ from journeyman.client.connection import Connection
 from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.ray_state import RayJob
 from journeyman.errors import UnreadableError
-from journeyman.jobs.admission import Candidate, Verdict, admit
+from journeyman.jobs.admission import TURN, Candidate, Verdict, admit, behind, waits_for_room
 from journeyman.jobs.control.actions import CancelUnread, Mark
 from journeyman.jobs.control.decision import Snapshot, decide
 from journeyman.jobs.records import JobRecord, read_job
@@ -84,17 +84,18 @@ def _decided(connection: Connection, order: Order) -> tuple[Verdict, str]:
         code_there=frozenset(job.run.tags.get(records.CODE_SHA256, "") for job in (*queue, planned)),
         progress={},
     )
-    [action] = (
-        action
-        for action in decide(snapshot, now_ms / 1000)
-        if not isinstance(action, CancelUnread) and action.job.run.run_id == _PLANNED
-    )
+    decided = [each for each in decide(snapshot, now_ms / 1000) if not isinstance(each, CancelUnread)]
+    [action] = (each for each in decided if each.job.run.run_id == _PLANNED)
     verdict = Verdict.WAIT if isinstance(action, Mark) else Verdict.START
+    reason = action.reason
+    if reason == TURN:
+        first = next(each.job for each in decided if waits_for_room(each.reason))
+        reason = behind(first.spec.name, first.run.run_id)
     hidden = _hidden(ray_jobs.items(), {run.run_id for run in unfinished})
     if not hidden:
-        return verdict, action.reason
+        return verdict, reason
     return verdict, (
-        f"{action.reason}; MLflow does not show you every job ({hidden} of those that run are hidden), "
+        f"{reason}; MLflow does not show you every job ({hidden} of those that run are hidden), "
         "and some may wait before it"
     )
 

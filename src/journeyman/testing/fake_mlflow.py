@@ -32,10 +32,12 @@ _WORDS = "alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), c
 
 _CLAUSE = re.compile(
     r"""\s*(?:(tags?|params?|parameters?|attributes?|attr|run)\s*\.\s*)?
-    (`[^`]+`|"[^"]+"|[\w.\-/]+)\s*(=|!=|LIKE\b|ILIKE\b)\s*('[^']*'|"[^"]*")\s*(?:AND\b|$)""",
+    (`[^`]+`|"[^"]+"|[\w.\-/]+)\s*
+    (?:(=|!=|LIKE\b|ILIKE\b)\s*('[^']*'|"[^"]*")|(IN)\s*(\([^()]*\))|(IS\s+(?:NOT\s+)?NULL)\b)\s*(?:AND\b|$)""",
     re.IGNORECASE | re.VERBOSE,
 )
-_BEYOND = re.compile(r"[<>]|\bIN\s*\(|\bIS\b|^\s*(?:metrics?|datasets?)\.", re.IGNORECASE)
+_BEYOND = re.compile(r"[<>]|\bNOT\s+IN\s*\(|^\s*(?:metrics?|datasets?)\.", re.IGNORECASE)
+_LISTED = re.compile(r"'([^']*)'")
 _ATTRIBUTES = ("status", "run_id", "run_name", "artifact_uri")
 
 Point = tuple[int, int, float]
@@ -93,8 +95,8 @@ class FakeMlflow:
     further clients of the same server. Methods from `register` on are what jobs and people do to it.
 
     Run ids look like MLflow's, are the same in each test and tell nothing of the order runs were made in.
-    Filters compare tags, params and attributes with texts; one that MLflow takes and this does not raises
-    NotImplementedError. A folder whose last file is deleted is gone, as on S3.
+    Filters compare tags, params and attributes with texts, or ask which are there; one that MLflow takes and
+    this does not raises NotImplementedError. A folder whose last file is deleted is gone, as on S3.
     """
 
     def __init__(self, clock: Callable[[], float], wire: Wire = direct) -> None:
@@ -567,21 +569,43 @@ def _parsed(filter_string: str) -> tuple[Callable[[Run], bool], ...]:
             if _BEYOND.search(rest):
                 raise NotImplementedError(f"FakeMlflow does not know filters such as {rest!r}")
             _refuse("POST runs/search", f"Invalid clause(s) in filter string: {rest!r}")
-        kind, key, comparator, text = clause.groups()
-        conditions.append(_condition(kind or "attribute", key.strip('`"'), comparator.upper(), text[1:-1]))
+        kind, key, comparator, text, among, listed, null = clause.groups()
+        kind, key = (kind or "attribute").lower(), key.strip('`"')
+        if null is not None:
+            conditions.append(_presence(kind, key, "NOT" in null.upper()))
+        elif among is not None:
+            conditions.append(_membership(kind, key, frozenset(_LISTED.findall(listed))))
+        else:
+            conditions.append(_condition(kind, key, comparator.upper(), text[1:-1]))
         at = clause.end()
     return tuple(conditions)
 
 
 def _condition(kind: str, key: str, comparator: str, text: str) -> Callable[[Run], bool]:
     matches = _comparison(comparator, text)
-    if kind.lower().startswith("tag"):
+    if kind.startswith("tag"):
         return lambda run: key in run.tags and matches(run.tags[key])
-    if kind.lower().startswith("param"):
+    if kind.startswith("param"):
         return lambda run: key in run.params and matches(run.params[key])
     if key not in _ATTRIBUTES:
         _refuse("POST runs/search", f"Invalid attribute key '{key}' specified.")
     return lambda run: matches(getattr(run, key))
+
+
+def _presence(kind: str, key: str, there: bool) -> Callable[[Run], bool]:
+    """Whether a run has such a tag or param; attributes cannot be asked for so."""
+    if kind.startswith("tag"):
+        return lambda run: (key in run.tags) is there
+    if kind.startswith("param"):
+        return lambda run: (key in run.params) is there
+    _refuse("POST runs/search", f"Invalid clause(s) in filter string: {key!r}")
+
+
+def _membership(kind: str, key: str, values: frozenset[str]) -> Callable[[Run], bool]:
+    """Of attributes alone."""
+    if kind.startswith(("tag", "param")) or key not in _ATTRIBUTES:
+        _refuse("POST runs/search", f"Invalid clause(s) in filter string: {key!r}")
+    return lambda run: getattr(run, key) in values
 
 
 def _comparison(comparator: str, text: str) -> Callable[[str], bool]:

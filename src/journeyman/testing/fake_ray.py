@@ -167,6 +167,9 @@ class FakeRay:
     def jobs(self) -> dict[str, RayJob]:
         return self._ask("jobs/list", lambda: dict(self._cluster.jobs))
 
+    def job(self, submission_id: str) -> RayJob:
+        return self._ask("jobs/get", lambda: self._known_job(submission_id, ""))
+
     def submit(
         self,
         submission_id: str,

@@ -225,14 +225,22 @@ def test_filters_of_the_form_that_control_uses(mlflow: MlflowApi, experiment: st
         "params.workers = '2'": "d",
         f"attributes.run_id LIKE '{whole[:16]}%'": "a",
         f"attributes.run_id LIKE '{whole[:16].upper()}x%'": "",
+        f"attributes.run_id IN ('{whole}', '{runs['c'].run_id}', '{'0' * 32}')": "ac",
+        f"attributes.run_id IN ('{whole}') and attributes.status != 'FINISHED'": "a",
         "attributes.run_name = 'b'": "b",
+        "tags.`journeyman.kind` IS NULL": "d",
+        "tags.`journeyman.kind` IS NOT NULL and params.workers IS NULL": "abc",
+        "attributes.status = 'RUNNING' and tags.`journeyman.kind` IS NOT NULL": "a",
+        # A tag that is empty is there.
+        "tags.x IS NOT NULL and tags.nothing IS NULL": "abcd",
     }.items():
         assert sorted(names(mlflow, experiment, filter_string)) == list(expected), filter_string
 
 
 @pytest.mark.parametrize(
     "filter_string",
-    ["nonsense", "tags.x = 'open", "tags.x = 5", "tags.x = 'a' or tags.x = 'b'", "attributes.nothing = 'a'"],
+    ["nonsense", "tags.x = 'open", "tags.x = 5", "tags.x = 'a' or tags.x = 'b'", "attributes.nothing = 'a'"]
+    + ["tags.x IN ('a')", "attributes.status IS NULL", "attributes.nothing IN ('a')"],
 )
 def test_filter_that_is_refused(mlflow: MlflowApi, experiment: str, filter_string: str) -> None:
     with pytest.raises(RefusedError):

@@ -37,7 +37,7 @@ def test_small_job_does_not_overtake_one_that_waits() -> None:
     capacity = Capacity(nodes=(node(4, free=2),))
     first, second = admit([job("large", 4), job("small", 1)], capacity)
     assert (first.verdict, second.verdict) == (Verdict.WAIT, Verdict.WAIT)
-    assert second.reason == "waits behind job large (large000)"
+    assert second.reason == "waits for its turn"
 
 
 def test_gang_over_everything_can_never_run_and_holds_nobody_up() -> None:

@@ -33,6 +33,7 @@ from journeyman.serve.records import (
     write_rollout,
 )
 from journeyman.tracking import records
+from journeyman.tracking.live_runs import LISTED_EVERY_S
 
 from ..harness.world import SETTINGS, Immediate, Kind, Result, World, service_is
 
@@ -135,7 +136,8 @@ def test_config_that_is_stored_and_not_in_force_is_sent_again_after_growing_paus
     stale = Report(generation=9, serving="9", trial=9, candidate=None, candidate_state=None, reason="")
     key = f"{records.REPLICA}.{replica.replica_id}"
     sent = []
-    for _ in range(int(8 * STALE_PAUSE_S)):
+    # No replica says another thing by itself: it is seen when all is listed.
+    for _ in range(int(LISTED_EVERY_S + 8 * STALE_PAUSE_S)):
         before = puts(world)
         world.mlflow.set_tags(service, {key: write_report(stale)})
         world.turn()
@@ -235,7 +237,7 @@ def test_report_that_somebody_else_removed_ends_no_turn() -> None:
     listed = world.run(service)
     world.mlflow.delete_tag(service, key)
     world.mlflow.adopt(listed, {})
-    world.turn(1)
+    world.turn(int(LISTED_EVERY_S))
     assert key not in world.run(service).tags
     assert world.crashes == []
 
