@@ -263,9 +263,9 @@ def name_replicas(
 
 
 def measure(
-    step: Callable[[float], object], count: int, http: httpx.Client, server: psutil.Process
+    step: Callable[[float], object], count: int, http: httpx.Client, server: psutil.Process, ray: FakeRay
 ) -> tuple[Turns, Turns]:
-    """The first turns and those after them."""
+    """The first turns and those after them; between two, Serve does what it was told."""
     answers: list[tuple[str, int]] = []
 
     def answered(answer: httpx.Response) -> None:
@@ -286,6 +286,7 @@ def measure(
         turns.received_bytes.append(sum(size for _, size in answers))
         # What the server still does of a turn counts for the next; over all turns it evens out.
         turns.mlflow_cpu_s.append(cpu_s(server) - before_s)
+        ray.settle()
         return any(path.endswith(WRITES) for path, _ in answers)
 
     first, calm, silent = Turns(), Turns(), 0
@@ -327,14 +328,13 @@ def main() -> None:
         with server.running() as process, closing(Mlflow(server.url, {})) as mlflow:
             http = mlflow._http
             jobs = JobController(mlflow, ray, settings, "bench", None)
-            first_jobs, jobs_turns = measure(jobs.step, count, http, process)
+            first_jobs, jobs_turns = measure(jobs.step, count, http, process, ray)
             jobs.close()
             loop = ServiceController(mlflow, ray, settings, None)
-            first_services, services_turns = measure(loop.step, count, http, process)
+            first_services, services_turns = measure(loop.step, count, http, process, ray)
             loop.close()
-    print(
-        f"{'':16} {'turns':>6} {'median':>10} {'longest':>10} {'requests':>9} {'most':>6} {'MB':>8} {'CPU-s':>8}"
-    )
+    headings = ("median", "longest", "requests", "most", "MB", "CPU-s")
+    print(f"{'':16} {'turns':>6}", *(f"{heading:>9}" for heading in headings))
     for name, turns in (
         ("jobs, first", first_jobs),
         ("jobs", jobs_turns),
@@ -342,9 +342,9 @@ def main() -> None:
         ("services", services_turns),
     ):
         print(
-            f"{name:16} {len(turns.seconds):6} {statistics.median(turns.seconds):8.3f} s "
-            f"{max(turns.seconds):8.3f} s {statistics.median(turns.requests):9.0f} {max(turns.requests):6} "
-            f"{statistics.mean(turns.received_bytes) / 1e6:8.3f} {statistics.mean(turns.mlflow_cpu_s):8.3f}"
+            f"{name:16} {len(turns.seconds):6} {statistics.median(turns.seconds):7.3f} s "
+            f"{max(turns.seconds):7.3f} s {statistics.median(turns.requests):9.0f} {max(turns.requests):9} "
+            f"{statistics.mean(turns.received_bytes) / 1e6:9.3f} {statistics.mean(turns.mlflow_cpu_s):9.3f}"
         )
     both = list(zip(jobs_turns.mlflow_cpu_s, services_turns.mlflow_cpu_s, strict=True))
     bytes_ = list(zip(jobs_turns.received_bytes, services_turns.received_bytes, strict=True))

@@ -61,7 +61,7 @@ class ReplacedError(Exception):
 
 
 class OutdatedError(Exception):
-    """What was decided of a job was decided on what is known of it from before: the next turn reads it first."""
+    """What was decided of a job was decided on what is known of it from before; the next turn reads it."""
 
 
 class JobController:

@@ -1,8 +1,8 @@
 """What there is of jobs: their records, read again where they can have changed, and what Ray says of them.
 
-Thousands may wait, and of those nothing changes but by an order or a cancel, which filters find. The jobs that
-are on their way are read in each turn. Ray is asked about them one by one while they are few: its list has
-every job that it ever ran.
+Thousands may wait, and of those nothing changes but by an order or a cancel, which filters find. The jobs
+that are on their way are read in each turn. Ray is asked about them one by one while they are few: its list
+has every job that it ever ran.
 """
 
 from __future__ import annotations

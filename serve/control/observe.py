@@ -6,6 +6,7 @@ application keeps the config that Serve has.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
@@ -131,11 +132,9 @@ class Observer:
         asked.update([name for name in known if name not in asked][:ALIASES_A_TURN])
         self._aliases = {name: self._aliases[name] for name in known if name not in asked}
         if asked:
-            try:
+            # One of them is why it is refused: each is asked for alone then, and the others are answered.
+            with contextlib.suppress(NotFoundError, RefusedError):
                 self._aliases |= self._mlflow.aliases_of(sorted(asked))
-            except (NotFoundError, RefusedError):
-                # One of them is why: each is asked for alone, and the others are answered.
-                pass
         return self._aliases
 
     def snapshot(

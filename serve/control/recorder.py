@@ -44,8 +44,7 @@ _log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """One thread uses it. `check` is asked before each write to a run, and raises where this control may write
-    no more."""
+    """One thread uses it. `check` is asked before each write to a run, and raises where none is to be."""
 
     def __init__(
         self, mlflow: MlflowApi, settings: Settings, asked: Asked, check: Callable[[Run], None]

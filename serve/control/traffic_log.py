@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class TrafficLog:
-    """One thread uses it; nodes are asked and points are stored by another, so that no turn waits for them."""
+    """One thread uses it; another asks nodes and stores points, so that no turn waits for them."""
 
     def __init__(
         self,

@@ -137,9 +137,9 @@ def job_status(cluster: Cluster, submission_id: str) -> str:
 
 def test_unknown_job_is_not_found(cluster: Cluster) -> None:
     unknown = uuid.uuid4().hex
-    for ask in (lambda: cluster.ray.stop(unknown), lambda: cluster.ray.job_output(unknown)):
+    for ask in (cluster.ray.stop, cluster.ray.job_output, cluster.ray.job):
         with pytest.raises(NotFoundError):
-            ask()
+            ask(unknown)
     assert unknown not in cluster.ray.jobs()
 
 
@@ -155,7 +155,7 @@ def test_second_submit_of_an_id_is_refused_while_the_job_is_and_after(cluster: C
     assert "first" in cluster.ray.job_output(job)
     with pytest.raises(RefusedError, match=refused):
         cluster.ray.submit(job, "echo second", {}, {})
-    assert cluster.ray.jobs()[job] == told
+    assert cluster.ray.jobs()[job] == cluster.ray.job(job) == told
     assert "second" not in cluster.ray.job_output(job)
 
 

@@ -138,6 +138,9 @@ class RecordedRay:
                 self.packages[name] = content
             case "GET", _ if path in self.answers:
                 return 200, json.dumps(self.answers[path]).encode()
+            case "GET", _ if path.startswith("/api/jobs/"):
+                found = [job for job in self.answers["/api/jobs/"] if job["submission_id"] == name]
+                return (200, json.dumps(found[0]).encode()) if found else (404, b"")
             case "GET", _ if path.startswith("/api/packages/") and name in self.packages:
                 pass
             case _:

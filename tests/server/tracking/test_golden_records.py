@@ -367,7 +367,7 @@ def test_queued_jobs_start_and_running_ones_are_followed_to_their_end(
         done = Outcome(cause=Cause.FINISHED, message="")
         # What runs goes on, and there is no room for what waits.
         turn_until({"running": "running", "hung": "hung", "waiting": "queued", "submitted": "queued"})
-        assert mlflow.run(jobs["submitted"].run_id).reason.startswith("waits behind job waiting (")
+        assert mlflow.run(jobs["submitted"].run_id).reason == "waits for its turn"
         assert ray.submitted == []
         # It was asked to stop, and is asked again until it has ended.
         assert set(ray.stopped) == {f"{jobs['cancelling'].run_id}-1"}

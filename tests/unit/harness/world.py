@@ -124,6 +124,8 @@ class World:
     node: str = ""
     requests: list[str] = field(default_factory=list)
     """Of the processes on trial."""
+    runs_read: int = 0
+    """By the searches of the processes on trial."""
     moments: list[int] = field(default_factory=list)
     """In which turn each of the requests was made."""
     crashes: list[str] = field(default_factory=list)
@@ -196,7 +198,7 @@ class World:
         self.moments.append(self._turns)
         match self.faults.get(len(self.requests)):
             case None:
-                return request()
+                return self._counted(name, request())
             case Kind.KILLED_BEFORE:
                 self._dead = True
                 raise Killed
@@ -214,6 +216,11 @@ class World:
             case Kind.IS_OVERTAKEN:
                 self._overtake()
                 return request()
+
+    def _counted(self, name: str, answer: Result) -> Result:
+        if name == "runs/search" and isinstance(answer, list):
+            self.runs_read += len(answer)
+        return answer
 
     def begin(self) -> None:
         """What was before is not on trial: no fault meets it."""
