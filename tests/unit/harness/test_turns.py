@@ -74,6 +74,13 @@ def test_services_that_answer_are_not_read_again() -> None:
     assert not WRITES.intersection(world.requests)
 
 
+def test_services_that_nobody_asks_have_one_point_of_traffic() -> None:
+    world, runs = services(3)
+    world.turn(4 * MINUTE)
+    assert world.requests.count("runs/log-batch") <= len(runs)
+    assert [len(world.mlflow.metric_history(run, "requests")) for run in runs] == [1, 1, 1]
+
+
 def test_all_are_listed_each_minute() -> None:
     world, _ = queue()
     world.turn(3 * MINUTE)
