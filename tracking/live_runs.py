@@ -7,7 +7,7 @@ changed by hand or a run that was deleted, is seen then.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import CLUSTER, KIND, Run
@@ -43,6 +43,7 @@ class LiveRuns:
         self._listed_s: float | None = None
         self._written: set[str] = set()
         self._fresh: frozenset[str] = frozenset()
+        self._changed: frozenset[str] = frozenset()
         self._among_many = False
 
     @property
@@ -52,8 +53,13 @@ class LiveRuns:
 
     @property
     def fresh(self) -> frozenset[str]:
-        """The ids of those that the last read() brought anew."""
+        """The ids of those that the last read() brought."""
         return self._fresh
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The ids of those of them that are new, or another than before."""
+        return self._changed
 
     def is_listing(self, now: float) -> bool:
         """Whether read() would list them all; a clock that was set back does not put it off."""
@@ -72,7 +78,7 @@ class LiveRuns:
         """What there is now; `moving` are the ids of runs that others write to at any time."""
         if self.is_listing(now):
             found = self._search(self._ours(), *self._alive)
-            self._runs, self._fresh = found, frozenset(found)
+            self._keep(found, {})
             self._listed_s, self._among_many = now, False
         else:
             found = {}
@@ -80,10 +86,15 @@ class LiveRuns:
                 found |= self._news_of(conditions)
             asked = (self._written.union(moving)) - found.keys()
             found |= self._of_ids(sorted(asked))
-            kept = {run_id: run for run_id, run in self._runs.items() if run_id not in asked}
-            self._runs, self._fresh = kept | found, frozenset(found)
+            self._keep(found, {run_id: run for run_id, run in self._runs.items() if run_id not in asked})
         self._written.clear()
         return self.known
+
+    def _keep(self, found: Mapping[str, Run], others: Mapping[str, Run]) -> None:
+        """A run that is as it was stays the same object: whoever has parsed it need not again."""
+        same = {run_id: self._runs[run_id] for run_id, run in found.items() if self._runs.get(run_id) == run}
+        self._fresh, self._changed = frozenset(found), frozenset(found.keys() - same.keys())
+        self._runs = {**others, **found, **same}
 
     def _ours(self) -> str:
         return f"tags.`{KIND}` = '{self._kind}' and tags.`{CLUSTER}` = '{self._cluster}'"

@@ -125,7 +125,8 @@ class Observer:
         for record in records:
             reference = model_reference(record.spec)
             if reference.alias is not None and not record.undeploy:
-                news = record.run.run_id in self._runs.fresh
+                run_id = record.run.run_id
+                news = run_id in self._runs.changed or run_id in self._moving
                 followed[reference.name] = followed.get(reference.name, False) or news
         known = [name for name in self._aliases if name in followed]
         asked = {name for name, news in followed.items() if news or name not in self._aliases}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 
@@ -45,12 +46,15 @@ class TrafficLog:
         self._reading: Future[dict[str, Counters]] | None = None
         self._asked_at: float | None = None
         self._writing: Future[None] | None = None
+        self._closing = threading.Event()
+        """What is not stored by then is lost: a point for each of a thousand services takes long."""
         self._idle: dict[str, float] = {}
         """Of the runs whose last point told of no request: how many replicas it told of."""
         self._counters: dict[str, Counters] = {}
         self._counted_at: float | None = None
 
     def close(self) -> None:
+        self._closing.set()
         self._reader.shutdown()
         self._probe.close()
 
@@ -125,6 +129,8 @@ class TrafficLog:
 
     def _store(self, points: Sequence[tuple[Run, Mapping[str, float | None]]], milliseconds: int) -> None:
         for run, figures in points:
+            if self._closing.is_set():
+                return
             self._log_point(run, figures, milliseconds)
 
     def _log_point(self, run: Run, figures: Mapping[str, float | None], milliseconds: int) -> None:
