@@ -58,6 +58,8 @@ class Observer:
         """By run, with the run as it was parsed; None where it cannot be."""
         self._started: set[str] = set()
         """Attempts that were begun since the runs were read last."""
+        self._left: set[str] = set()
+        """Attempts that were followed, and live on though nothing tells of their runs any more."""
 
     def may_write(self, run: Run) -> bool:
         """Whether a run that is about to be written to was read in this turn; it is read in the next."""
@@ -71,13 +73,16 @@ class Observer:
         """None where Ray was not asked about all that is there: it is in the next turn."""
         # Ray first, the runs after: a driver writes its outcome before it ends, so a driver that is seen to
         # have ended has its outcome in what is read next. The other way round it looks as if it had died.
-        asked = None if self._runs.is_listing(now) else self._followed()
+        followed = self._followed()
+        asked = None if self._runs.is_listing(now) or self._asks_for_all(followed) else followed
         ray_jobs = self._ray.jobs() if asked is None else self._each(asked)
         runs = self._runs.read(now, [run.run_id for run in self._runs.known if _is_moving(run)])
         self._parse(runs)
         self._started.clear()
+        living = followed & {submission_id for submission_id, job in ray_jobs.items() if not job.ended}
+        self._left = {each for each in living if each.rpartition("-")[0] not in self._parsed}
         needed = self._followed()
-        if asked is not None and (needed is None or not needed <= asked):
+        if asked is not None and (not needed <= asked or self._asks_for_all(needed)):
             return None
         jobs = [job for _, job in self._parsed.values() if job is not None]
         jobs.sort(key=lambda job: (job.submitted_ms or 0, job.run.run_id))
@@ -88,16 +93,15 @@ class Observer:
             ray_jobs=ray_jobs,
         )
 
-    def _followed(self) -> set[str] | None:
-        """The attempts that Ray is asked about; None for all that it has."""
-        found = set(self._started)
-        for run, job in self._parsed.values():
-            if job is not None and job.phase is not Phase.QUEUED:
-                found.add(job.submission_id)
-            elif job is None and records.CANCEL_MS in run.tags:
-                # Its attempts are known by their names alone.
-                return None
-        return found if len(found) <= FEW else None
+    def _followed(self) -> set[str]:
+        """The attempts that Ray is asked about."""
+        jobs = (job for _, job in self._parsed.values() if job is not None and job.phase is not Phase.QUEUED)
+        return self._started | self._left | {job.submission_id for job in jobs}
+
+    def _asks_for_all(self, followed: Collection[str]) -> bool:
+        # Of a job that cannot be read and is to end, the attempts are known by their names alone.
+        aside = (run for run, job in self._parsed.values() if job is None)
+        return len(followed) > FEW or any(records.CANCEL_MS in run.tags for run in aside)
 
     def _each(self, submission_ids: Collection[str]) -> dict[str, RayJob]:
         found = {}

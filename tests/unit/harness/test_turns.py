@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -16,7 +16,7 @@ from journeyman.serve.records import read_rollout
 from journeyman.tracking import records
 from journeyman.tracking.live_runs import LISTED_EVERY_S, MAX_STRANGERS
 
-from .world import CODE, SETTINGS, WRITES, World, died, job_is, service_is
+from .world import CODE, SETTINGS, WRITES, Kind, World, died, job_is, service_is
 
 MINUTE = int(LISTED_EVERY_S)
 WAITING = 20
@@ -389,8 +389,8 @@ def test_replica_that_dies_is_replaced_and_its_service_healthy_again() -> None:
 # -- what Ray is asked -----------------------------------------------------------------------------------
 
 
-def running(count: int) -> World:
-    world = World()
+def running(count: int, faults: Mapping[int, Kind] | None = None) -> World:
+    world = World(faults or {})
     world.ray.use(world.node, {})
     world.slow = {f"job-{number}" for number in range(count)}
     for number in range(count):
@@ -407,6 +407,20 @@ def test_ray_is_asked_about_few_jobs_one_by_one_and_about_many_at_once() -> None
         world.turn(3)
     assert (few.requests.count("jobs/get"), few.requests.count("jobs/list")) == (3 * FEW, 0)
     assert (many.requests.count("jobs/get"), many.requests.count("jobs/list")) == (0, 3)
+
+
+def test_attempt_whose_run_is_deleted_is_told_to_stop_until_it_has_ended() -> None:
+    def deleted(faults: Mapping[int, Kind]) -> World:
+        world = running(2, faults)
+        for submission_id in world.ray.jobs():
+            world.mlflow.delete_run(submission_id.rpartition("-")[0])
+        world.turn(6)
+        assert all(job.ended for job in world.ray.jobs().values())
+        assert world.requests.count("jobs/list") == 0
+        return world
+
+    stop = deleted({}).requests.index("jobs/stop") + 1
+    deleted({stop: Kind.DOES_NOT_ARRIVE})
 
 
 # -- reasons ---------------------------------------------------------------------------------------------
