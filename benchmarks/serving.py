@@ -327,8 +327,12 @@ def side_by_side(
     download_version(mlflow_url, model, "1", folder / model)
     with ExitStack() as started:
         logs = {}
+        wanted = None if peers is None else set(peers.split(",")) - {"none"}
         for name, command, port in commands(model, folder, free_port):
-            if peers is None or name in peers.split(","):
+            if wanted is not None and wanted <= logs.keys():
+                # Of those that nobody asked for no environment is made.
+                break
+            if wanted is None or name in wanted:
                 logs[name] = folder / f"{model}-{name}.log"
                 started.enter_context(running(command, model, logs[name]))
                 servers.append(asked(name, model, row, port))

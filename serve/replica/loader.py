@@ -28,6 +28,8 @@ from journeyman.serve.verdict import Verdict, read_verdict
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import ENGINES
 
+_GRAPHS = frozenset({Engine.TORCH_EXPORT, Engine.ONNXRUNTIME, Engine.AOTINDUCTOR})
+"""Engines that take a program's steps and none beside them: as many for any values of one size."""
 ON_LOOP_LIMIT_S = 0.002
 """An answer that takes longer is computed in a thread: a hand-over costs about a tenth of that."""
 
@@ -151,8 +153,9 @@ def on_loop_bytes(model: ServedModel) -> float:
     Raises ModelError where the version fails on it.
     """
     warm(model)
-    if model.example is None or model.signature.params:
-        # What params may ask for, such as a number of tokens, no example tells.
+    if model.example is None or model.signature.params or not _GRAPHS.issuperset(model.plan.engines):
+        # What params may ask for, such as a number of tokens, no example tells; nor how long Python of the
+        # model's own takes for other values. Where it never ends, only a thread may be kept.
         return 0
     seconds = min(_warm_s(model) for _ in range(3))
     return len(orjson.dumps(model.example)) * ON_LOOP_LIMIT_S / seconds if seconds < ON_LOOP_LIMIT_S else 0

@@ -124,18 +124,25 @@ def test_engine_that_is_ordered_is_compiled_where_it_lacks(
     assert ordered.model.predict(ROWS)["output"].shape == (3, 2048)
 
 
-def test_body_of_a_model_with_params_is_never_answered_on_the_event_loop(tmp_path: Path) -> None:
+def test_only_graphs_without_params_are_computed_on_the_event_loop(tmp_path: Path) -> None:
     def quick(inputs: Any, params: Any) -> Any:
         return {"output": inputs["x"]}
 
     rows = Signature(inputs=(Field("x", np.dtype("float32"), (-1, 1)),), bare_input=True, bare_output=True)
-    bytes_ = []
-    for params in (None, ParamSchema([]), ParamSchema([ParamSpec("max_tokens", DataType.long, 8)])):
-        files = Version(tmp_path, Model(), dataclasses.replace(rows, params=params), (Engine.PYFUNC,))
-        example = {"inputs": [[1.0]]}
-        model = ServedModel(files, example, alone(Engine.PYFUNC), {Engine.PYFUNC: quick}, quick)
-        bytes_.append(on_loop_bytes(model))
-    assert bytes_[0] > 0 and bytes_[1] > 0 and bytes_[2] == 0
+
+    def on_loop(engine: Engine, params: ParamSchema | None) -> bool:
+        files = Version(tmp_path, Model(), dataclasses.replace(rows, params=params), (engine,))
+        model = ServedModel(files, {"inputs": [[1.0]]}, alone(engine), {engine: quick}, quick)
+        return on_loop_bytes(model) > 0
+
+    tokens = ParamSchema([ParamSpec("max_tokens", DataType.long, 8)])
+    assert [engine for engine in Engine if on_loop(engine, None)] == [
+        Engine.TORCH_EXPORT,
+        Engine.ONNXRUNTIME,
+        Engine.AOTINDUCTOR,
+    ]
+    assert on_loop(Engine.ONNXRUNTIME, ParamSchema([]))
+    assert not on_loop(Engine.ONNXRUNTIME, tokens)
 
 
 def arguments(mlflow: Mlflow) -> Arguments:
