@@ -113,7 +113,7 @@ def job_of(run: Run, url: str) -> Job:
             project="",
             phase=run.phase or "unreadable",
             readable=False,
-            reason=f"cannot be read: {error.message}",
+            reason=_DELETED if run.deleted else f"cannot be read: {error.message}",
             attempt=0,
             workers="",
             submitted_ms=run.start_ms,
