@@ -137,12 +137,19 @@ class Mlflow:
             for experiment_id, existing in self.experiments().items():
                 if existing == name:
                     return experiment_id
-            if "deleted state" in error.message:
+            if self._is_deleted(name):
                 raise RefusedError(
                     f"project {name!r} was deleted in MLflow",
                     "Restore it there, with `mlflow experiments restore`, or name another `project`.",
                 ) from None
             raise error
+
+    def _is_deleted(self, experiment: str) -> bool:
+        """Whether an experiment of that name was deleted: no listing has it, and no other is called so."""
+        with contextlib.suppress(RefusedError, NotFoundError):
+            found = self._get("experiments/get-by-name", {"experiment_name": experiment})["experiment"]
+            return bool(found.get("lifecycle_stage") == "deleted")
+        return False
 
     def _mark_as_training(self, experiment_id: str) -> None:
         """MLflow's page shows an experiment of no kind as one of prompts and traces."""
