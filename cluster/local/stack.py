@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -244,9 +244,21 @@ def _changeover(home: Path, plan: Plan, names: tuple[str, ...], versions: Mappin
     living = {}
     for name in names:
         mark = mark_of(plan.stack, name)
-        if owned_processes(mark):
-            living[name] = name in parts and main_process(mark, parts[name].command) is not None
+        owned = owned_processes(mark)
+        as_now = name in parts and main_process(mark, parts[name].command) is not None
+        # Of what a part that died has left nothing goes on.
+        if owned and (as_now or not _died(home, name, owned)):
+            living[name] = as_now
     return changeover(living, plan.versions, versions)
+
+
+def _died(home: Path, name: str, owned: Sequence[OwnedProcess]) -> bool:
+    """Whether the process that the part was is known to be none of these."""
+    with suppress(StackError):
+        state = read_state(home)
+        pids = {part.pid for part in state.parts if part.name == name} if state else set()
+        return bool(pids) and not pids & {each.process.pid for each in owned}
+    return False
 
 
 def _prepare(home: Path, previous: Plan | None) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import typer
+from pydantic import TypeAdapter
 
 from journeyman.cli import stack as cli_stack
 from journeyman.cli.output import confirm
@@ -21,6 +23,7 @@ from journeyman.cluster.local.parts import DEFAULT_PORTS, PART_NAMES
 from journeyman.cluster.local.plan import Plan, installed_versions, parts_of, read_plan, write_plan
 from journeyman.cluster.local.processes import MARK, mark_of
 from journeyman.cluster.local.stack import observe, start
+from journeyman.cluster.local.supervisor import PartState, SupervisorState, state_file
 from journeyman.errors import JourneymanError, StackError, UsageError
 
 NOW = {"journeyman": "2.0", "ray": "2.60.0", "mlflow": "3.17.0"}
@@ -165,6 +168,34 @@ def test_nothing_is_changed_where_ray_would_have_to_end_and_nobody_agreed(runnin
     assert len(asked) == 1
     assert running.alive() == set()
     assert len(running.launched) == 1
+
+
+def test_what_a_dead_ray_has_left_is_in_nobodys_way(running: Stack) -> None:
+    running.run("mlflow")
+    running.run("ray", "--left")
+    running.write()
+    now = PartState(
+        name="ray",
+        state="up",
+        reason="",
+        pid=running.processes["ray"].pid,
+        since=1.0,
+        restarts=0,
+        deaths_in_a_row=0,
+        last_exit="",
+        url="http://127.0.0.1:1",
+        log=running.home / "ray.log",
+    )
+    for pid in (now.pid, os.getpid(), None):
+        state = SupervisorState(pid=1, parts=(replace(now, pid=pid),))
+        state_file(running.home).write_bytes(TypeAdapter(SupervisorState).dump_json(state))
+        if pid == now.pid:
+            with pytest.raises(StackError, match="it would have to end"):
+                start(running.home, lambda part, text: None)
+        else:
+            start(running.home, lambda part, text: None)
+    assert "mlflow" in running.alive()
+    assert len(running.launched) == 2
 
 
 class Someone:
