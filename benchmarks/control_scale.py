@@ -39,7 +39,7 @@ from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.spec import TrainSpec
 from journeyman.serve.control.application import application_config
 from journeyman.serve.control.controller import ServiceController
-from journeyman.serve.records import Report, Rollout, write_report, write_rollout
+from journeyman.serve.records import Report, Rollout, observed_text, write_report, write_rollout
 from journeyman.serve.spec import ServiceSpec
 from journeyman.testing import FakeRay
 from journeyman.tracking import records
@@ -197,6 +197,7 @@ def fill(database: Path, mlflow_url: str) -> list[tuple[ServiceSpec, Rollout, st
             tags = {
                 records.KIND: records.SERVICE,
                 records.SPEC: spec.model_dump_json(),
+                records.OBSERVED: observed_text(spec.model_dump_json(), "1"),
                 records.PHASE: "healthy",
                 records.REASON: "",
                 records.ROLLOUT: write_rollout(rollout),

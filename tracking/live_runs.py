@@ -43,7 +43,6 @@ class LiveRuns:
         self._listed_s: float | None = None
         self._written: set[str] = set()
         self._fresh: frozenset[str] = frozenset()
-        self._changed: frozenset[str] = frozenset()
         self._among_many = False
 
     @property
@@ -55,11 +54,6 @@ class LiveRuns:
     def fresh(self) -> frozenset[str]:
         """The ids of those that the last read() brought."""
         return self._fresh
-
-    @property
-    def changed(self) -> frozenset[str]:
-        """The ids of those of them that are new, or another than before."""
-        return self._changed
 
     def is_listing(self, now: float) -> bool:
         """Whether read() would list them all; a clock that was set back does not put it off."""
@@ -93,8 +87,7 @@ class LiveRuns:
     def _keep(self, found: Mapping[str, Run], others: Mapping[str, Run]) -> None:
         """A run that is as it was stays the same object: whoever has parsed it need not again."""
         same = {run_id: self._runs[run_id] for run_id, run in found.items() if self._runs.get(run_id) == run}
-        self._fresh, self._changed = frozenset(found), frozenset(found.keys() - same.keys())
-        self._runs = {**others, **found, **same}
+        self._fresh, self._runs = frozenset(found), {**others, **found, **same}
 
     def _ours(self) -> str:
         return f"tags.`{KIND}` = '{self._kind}' and tags.`{CLUSTER}` = '{self._cluster}'"

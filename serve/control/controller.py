@@ -129,21 +129,18 @@ class ServiceController:
         orders = read_orders(runs, applications)
         if self._may_be_empty_by_mistake(orders, applications, now):
             return True
-        orders = self._observer.settled(orders, applications)
+        self._observer.follow(orders, applications)
         aliases = self._observer.aliases(orders.live)
         foreign = foreign_applications(applications)
         services = [self._decided(record, applications, foreign, aliases, now) for record in orders.live]
         recorded, denied = self._record(services, orders, now)
         self._carry_out(recorded, orders, applications, now)
         self._preparer.step(_serving(services), now)
-        live = (*(each.record for each in services), *orders.late)
-        self._traffic.step([(each.run, own_application(each.name, applications)) for each in live], now)
+        self._traffic.step([(each.record.run, each.application) for each in services], now)
         if denied is not None:
             raise denied
-        return (
-            self._outdated
-            or bool(orders.late)
-            or any(is_awaited(each.decision, _status(each.application)) for each in services)
+        return self._outdated or any(
+            is_awaited(each.decision, _status(each.application)) for each in services
         )
 
     def _may_be_empty_by_mistake(
@@ -233,8 +230,7 @@ class ServiceController:
             calm = _status(service.application) == "RUNNING" and rollout.candidate is None
             if calm and not service.decision.answers:
                 unlike.add(name)
-        named = {run.run_id for run in orders.aside}
-        named |= {each.run.run_id for each in (*orders.live, *orders.late)}
+        named = {run.run_id for run in orders.aside} | {each.run.run_id for each in orders.live}
         undeployed = {run.run_id for run in orders.aside if UNDEPLOY_MS in run.tags}
         for name, application in applications.items():
             run_id = run_id_of(application)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from journeyman.cluster.ray_state import Application
 from journeyman.cluster.settings import Settings
@@ -34,7 +34,7 @@ from journeyman.tracking.records import (
 
 ALIVE = ("RUNNING", "UPDATING")
 """States of a replica that takes requests."""
-ALIASES_A_TURN = 200
+ALIASES_A_TURN = 100
 """Of so many models that nothing else is new of: more are asked about in turn. Each costs MLflow half a
 millisecond, and it has no other way to tell which alias was moved."""
 _LIVE = "attributes.status = 'RUNNING'"
@@ -65,8 +65,6 @@ class Orders:
     """Of a name that another run has already, whose id it is."""
     aside: Sequence[Run]
     """Runs whose record cannot be read."""
-    late: Sequence[ServiceRecord] = ()
-    """Of those that are live, the ones whose records are read anew before they are decided."""
 
 
 class Observer:
@@ -101,23 +99,17 @@ class Observer:
         self._parsed = parsed
         return sorted(parsed.values(), key=lambda found: (found[0].start_ms, found[0].run_id))
 
-    def settled(self, orders: Orders, applications: Mapping[str, Application]) -> Orders:
-        """Without the services of which Ray tells what their records, as they were read last, do not.
+    def follow(self, orders: Orders, applications: Mapping[str, Application]) -> None:
+        """From the next turn on those are read of which Ray tells that replicas write to them.
 
-        Those are read anew in the next turn, before Ray is asked again, and decided then.
+        What is decided of them in this turn is recorded where they were read in it, before Ray was asked.
         """
-        moving = {
+        moving = (
             record.run.run_id
             for record in orders.live
             if _is_moving(record, own_application(record.name, applications))
-        }
-        self._moving = moving | {record.run.run_id for record, _ in orders.later}
-        late = moving - self._runs.fresh
-        return replace(
-            orders,
-            live=[record for record in orders.live if record.run.run_id not in late],
-            late=[record for record in orders.live if record.run.run_id in late],
         )
+        self._moving = {*moving, *(record.run.run_id for record, _ in orders.later)}
 
     def aliases(self, records: Sequence[ServiceRecord]) -> dict[str, dict[str, str]]:
         """Those of the models that services follow, alias to version; a model that is gone is left out."""
@@ -125,8 +117,8 @@ class Observer:
         for record in records:
             reference = model_reference(record.spec)
             if reference.alias is not None and not record.undeploy:
-                run_id = record.run.run_id
-                news = run_id in self._runs.changed or run_id in self._moving
+                run = record.run
+                news = TAKEN_UP_MS not in run.tags or run.run_id in self._moving
                 followed[reference.name] = followed.get(reference.name, False) or news
         known = [name for name in self._aliases if name in followed]
         asked = {name for name, news in followed.items() if news or name not in self._aliases}

@@ -14,11 +14,11 @@ from journeyman.serve.control import observe
 from journeyman.serve.phases import Phase as ServicePhase
 from journeyman.serve.records import read_rollout
 from journeyman.tracking import records
-from journeyman.tracking.live_runs import LISTED_EVERY_S, MAX_STRANGERS
+from journeyman.tracking.live_runs import MAX_STRANGERS
 
 from .world import CODE, SETTINGS, WRITES, Kind, World, died, job_is, service_is
 
-MINUTE = int(LISTED_EVERY_S)
+MINUTE = 60
 WAITING = 20
 
 
