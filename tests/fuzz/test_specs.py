@@ -26,7 +26,7 @@ from journeyman.testing import FakeMlflow, FakeRay
 from journeyman.tracking import records
 from journeyman.tracking.records import Run
 
-from .harness import TEXTS, VALUES, changed, fuzz, seeds, torn
+from .harness import TEXTS, VALUES, as_json, changed, fuzz, seeds, torn
 
 TRAIN_KEYS = (
     *TrainSpec.model_fields,
@@ -81,7 +81,11 @@ WRITTEN = st.sampled_from(
 
 
 def as_yaml(document: Any) -> bytes:
-    return yaml.safe_dump(document, allow_unicode=True).encode("utf-8", "surrogatepass")
+    try:
+        return yaml.safe_dump(document, allow_unicode=True).encode("utf-8", "surrogatepass")
+    except RecursionError:
+        # JSON is YAML, and nests deeper than PyYAML writes.
+        return as_json(document)
 
 
 def assignments(keys: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
