@@ -419,9 +419,11 @@ def test_services_keep_what_serve_has_and_only_what_was_undeployed_goes(
         assert sent.keys() == {"digits", "refused", "swapping"}
         for name, application in sent.items():
             kept = golden.applications[name]["deployed_app_config"]
-            # What Serve builds a service of has moved since.
+            # What Serve builds a service of has moved since, and a key of its arguments has another name.
+            arguments = {SERVICE_KEYS_NOW.get(key, key): value for key, value in kept["args"].items()}
             assert application == {
                 **kept,
+                "args": arguments,
                 "import_path": IMPORT_PATH,
                 "runtime_env": {"py_executable": replica_python()},
             }
