@@ -150,8 +150,9 @@ def run_seed(settings: Settings, seed: int, expected: list[tuple[int, float]]) -
         job = client.submit(LOOP / "train.yaml")
         await_moment(client, settings, job, strike)
         struck_ms = time.time() * 1000
-        finding = Finding(seed=seed, strike=strike, hit=carry_out(settings, strike.victim))
+        finding = Finding(seed=seed, strike=strike, hit=0)
         try:
+            finding.hit = carry_out(settings, strike.victim)
             job = ended(client, job)
             examine(client, settings, job, expected, struck_ms, finding)
         except (JourneymanError, TimeoutError) as error:
