@@ -182,7 +182,7 @@ def deploy(person: Person, name: str, replicas: int) -> str:
         spec = Path(folder) / "service.yaml"
         spec.write_text(
             f"kind: service\nname: {name}\nmodel: models:/{name}@champion\n"
-            f"replicas: {replicas}\nresources: {{cpus: 0.5}}\n"
+            f"replicas: {replicas}\nresources: {{cpus: 0.5}}\nallow_code: true\n"
         )
         person.types("deploy", spec)
     wait(lambda: person.asks("service", name)["phase"] == "healthy", f"{name} is healthy")

@@ -167,21 +167,26 @@ def test_what_cannot_serve_or_is_lost_never_ends_what_serves(
         described = httpx.get(url).json()
         assert (described["model"], described["version"], described["run"]) == (MODEL, first, trained(first))
         with asked(url) as answers:
-            for version, why in (
-                (versions.torch(nan, "pt2"), "holds NaN on its own input example"),
-                (versions.torch(torch.nn.Linear(4, 3), "pickle"), "stored as pickle"),
-                (versions.python(RAISES), "it never learned to count"),
-                (
-                    versions.deep(5),
-                    "takes input float32[-1, 5], where version 1 takes",
-                ),
-            ):
+
+            def refuses(version: str, why: str) -> None:
                 versions.moved(version)
                 held = f"keeps version {first}: version {version}:"
-                kept = until(lambda service, held=held: service.reason.startswith(held))  # type: ignore[misc]
+                kept = until(lambda service: service.reason.startswith(held))
                 assert why in kept.reason, kept.reason
                 settled = until(lambda service: service.phase == "healthy")
                 assert (settled.serving_version, settled.reason) == (first, kept.reason)
+
+            refuses(versions.torch(nan, "pt2"), "holds NaN on its own input example")
+            refuses(versions.torch(torch.nn.Linear(4, 3), "pickle"), "stored as pickle")
+            refuses(versions.python(RAISES), "is a model from code")
+            refuses(versions.deep(5), "takes input float32[-1, 5], where version 1 takes")
+            # What runs code that it brings is served where that is ordered.
+            versions.moved(first)
+            until(lambda service: service.phase == "healthy" and service.reason == "")
+            spec.write_text(f"{spec.read_text()}allow_code: true\n")
+            client.deploy(spec)
+            client.wait_until_healthy(MODEL, LIMIT_S, lambda seen: None)
+            refuses(versions.python(RAISES), "it never learned to count")
 
             # One that never finishes loading holds up neither the answers nor the one that comes after it.
             versions.moved(stuck := versions.python(NEVER_LOADS))

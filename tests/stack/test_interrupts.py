@@ -75,7 +75,7 @@ def test_interrupt_ends_the_waiting_and_nothing_else(home: Path, tmp_path: Path)
     settings = load_settings(os.environ)
     register_slow(settings.mlflow_url, tmp_path)
     (tmp_path / "service.yaml").write_text(
-        yaml.safe_dump({"kind": "service", "name": "slow", "model": "models:/slow/1"})
+        yaml.safe_dump({"kind": "service", "name": "slow", "model": "models:/slow/1", "allow_code": True})
     )
     told = interrupted("deploy", str(tmp_path / "service.yaml"), after=lambda lines: len(lines) > 1)
     assert told == "stopped waiting; the order for slow stands: `journeyman service slow`"
