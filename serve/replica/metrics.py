@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from ray.util.metrics import Gauge, Histogram
 
+from journeyman.serve.protocols.headers import header_text
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -15,7 +17,8 @@ class Metrics:
     """Of one replica of a service."""
 
     def __init__(self, service: str, model: str) -> None:
-        self._tags = {"service": service, "model": model}
+        # Ray's exporter takes labels in ASCII alone; the name is encoded as in the header of an answer.
+        self._tags = {"service": service, "model": header_text(model)}
         self._durations: dict[tuple[str, int], Histogram] = {}
         """By version and status code: tags that come with a value Ray checks each time."""
         self._rows = Histogram(
