@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 """What pip replaces by a variable of its environment, and nothing else: no `$NAME`, no small letters."""
 _LEAST_TOKEN_CHARACTERS = 20
 """A lone name this long is a token that stands in its place; those that keyrings ask for are shorter."""
-_SECRET_QUERY = re.compile(r"(?i)token|passw|secret|signature|credential|api-?_?key|access-?_?key")
+_SECRET_QUERY = re.compile(r"(?i)token|passw|secret|signature|credential|api-?_?key|access-?_?key|^sig$")
 
 
 def unmet(requirements: Iterable[str]) -> list[str]:

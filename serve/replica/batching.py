@@ -9,6 +9,7 @@ from typing import Any
 from journeyman.models.arrays import join, kind_of, rows_of, split
 from journeyman.serve.replica.call import Call
 from journeyman.serve.replica.health import Stopwatch
+from journeyman.serve.replica.version import ModelEndedError
 
 
 def next_batch(waiting: deque[Call]) -> list[Call]:
@@ -74,7 +75,7 @@ def _computed(batch: list[Call], computed: Callable[[int], None], watch: Stopwat
         try:
             joined = join([invocation.inputs for invocation in invocations])
             apart = split(batch[0].version.predict(joined), counts)
-        except Exception:  # noqa: BLE001
+        except (Exception, KeyboardInterrupt):  # noqa: BLE001
             # One of them may be why: alone, the others are answered.
             apart = None
         if apart is not None:
@@ -95,6 +96,11 @@ def _alone(call: Call) -> Any:
     except Exception as error:  # noqa: BLE001
         # The model's own code runs here: anything can come out of it.
         return error
+    except KeyboardInterrupt as error:
+        # Python interrupts no thread but the main one: the model raised it, and would end this one.
+        ended = ModelEndedError("the model raised KeyboardInterrupt")
+        ended.__cause__ = error
+        return ended
 
 
 def _rendered(call: Call, outputs: Any) -> Any:

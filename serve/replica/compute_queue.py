@@ -131,7 +131,12 @@ def _deliver(batch: Sequence[Call], answers: Sequence[Any]) -> None:
     for call, answer in zip(batch, answers, strict=True):
         if call.answer is None or call.answer.done():
             continue
-        if isinstance(answer, Exception):
+        if isinstance(answer, StopIteration):
+            # What `next()` of a model's own raises; a future refuses it, and all after it would get none.
+            failure = RuntimeError("the model raised StopIteration")
+            failure.__cause__ = answer
+            call.answer.set_exception(failure)
+        elif isinstance(answer, Exception):
             call.answer.set_exception(answer)
         else:
             call.answer.set_result(answer)

@@ -25,6 +25,7 @@ from journeyman.serve.replica.call import Call
 from journeyman.serve.replica.compute_queue import ComputeQueue
 from journeyman.serve.replica.health import Stopwatch, why_unhealthy
 from journeyman.serve.replica.version import LoadedVersion
+from journeyman.serve.spec import Limits
 
 
 class Doubles:
@@ -224,6 +225,32 @@ def test_model_that_ends_its_process_ends_neither_the_loop_nor_the_thread(on_loo
         return await queue.answer(Asking(version, 2))
 
     assert asyncio.run(ask()) == [2]
+
+
+@pytest.mark.parametrize("raised", [StopIteration, KeyboardInterrupt])
+def test_model_that_raises_what_is_no_answer_costs_its_own_call_and_none_beside_it(
+    raised: type[BaseException],
+) -> None:
+    held = threading.Event()
+
+    def ends(inputs: Any, params: Any) -> Any:
+        held.wait(10)
+        if 1 in inputs["x"]:
+            raise raised
+        return {"y": inputs["x"]}
+
+    async def ask() -> list[Any]:
+        queue, version = ComputeQueue(Counted()), served(ends, joined_rows=16)
+        queue.limits = Limits(time=5)
+        asked = [asyncio.create_task(queue.answer(Asking(version, number))) for number in (0, 1, 2)]
+        await asyncio.sleep(0)
+        held.set()
+        return list(await asyncio.gather(*asked, return_exceptions=True))
+
+    before, own, after = asyncio.run(ask())
+    assert (before, after) == ([0], [2])
+    assert isinstance(own, Exception)
+    assert str(own) == f"the model raised {raised.__name__}"
 
 
 @pytest.mark.parametrize("joined_rows", [1, 16])

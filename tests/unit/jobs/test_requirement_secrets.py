@@ -38,6 +38,7 @@ def checked(*lines: str, file: Path | None = None) -> tuple[str, ...]:
         f"--index-url https://${{NAME}}:{SECRET}@pypi.example/simple",
         f"einops @ https://pypi.example/einops.whl?X-Amz-Signature={SECRET}",
         f"--index-url https://pypi.example/simple?auth_token={SECRET}",
+        f"einops @ https://blob.example/einops.whl?sv=2024&sig={SECRET}",
     ],
 )
 def test_line_with_a_secret_is_refused_and_not_repeated(line: str) -> None:
