@@ -15,8 +15,12 @@ from pathlib import Path
 from journeyman.tracking.job_store.buffer import Point
 
 _TIMEOUT_S = 5.0
-_TABLE = "CREATE TABLE IF NOT EXISTS sent (key TEXT, pid INT, low INT, high INT, PRIMARY KEY (key, pid))"
-_SENT = "SELECT pid, low, high FROM sent WHERE key = ?"
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS owned (key TEXT, step INT, pid INT, PRIMARY KEY (key, step)) WITHOUT ROWID"
+)
+_CLAIM = "INSERT OR IGNORE INTO owned VALUES (?, ?, ?)"
+_OWNERS = "SELECT step, pid FROM owned WHERE key = ? AND step BETWEEN ? AND ?"
+_INHERIT = "UPDATE owned SET pid = ? WHERE key = ? AND pid = ? AND step BETWEEN ? AND ?"
 
 
 class Ledger:
@@ -26,7 +30,7 @@ class Ledger:
         self._file = Path(folder) / "points.sqlite" if folder else None
 
     def own(self, points: Sequence[Point]) -> list[Point]:
-        """Those that this process may send: at no step of a metric that another one, which lives, is past."""
+        """Those that this process may send: at no step of a metric that another living one has sent."""
         if self._file is None:
             return list(points)
         try:
@@ -43,18 +47,16 @@ class Ledger:
 
 
 def _owned(ledger: sqlite3.Connection, key: str, points: Sequence[Point]) -> set[int]:
-    own, low, high = os.getpid(), None, None
+    """Those steps of a metric that are this process's from now on; asked again, the same ones."""
+    own = os.getpid()
     steps = {point.step for point in points if point.key == key}
-    for pid, begin, end in ledger.execute(_SENT, (key,)).fetchall():
-        if pid == own:
-            low, high = begin, end
-        elif _lives(pid):
-            steps = {step for step in steps if not begin <= step <= end}
-    if steps:
-        low = min(steps) if low is None else min(low, *steps)
-        high = max(steps) if high is None else max(high, *steps)
-        ledger.execute("INSERT OR REPLACE INTO sent VALUES (?, ?, ?, ?)", (key, own, low, high))
-    return steps
+    ends = (min(steps), max(steps))
+    ledger.executemany(_CLAIM, [(key, step, own) for step in steps])
+    owners = dict(ledger.execute(_OWNERS, (key, *ends)).fetchall())
+    living = {pid: pid == own or _lives(pid) for pid in set(owners.values())}
+    for ended in (pid for pid, lives in living.items() if not lives):
+        ledger.execute(_INHERIT, (own, key, ended, *ends))
+    return {step for step in steps if owners[step] == own or not living[owners[step]]}
 
 
 def _lives(pid: int) -> bool:

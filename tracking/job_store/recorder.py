@@ -246,7 +246,7 @@ class Recorder:
         while True:
             self._rest()
             try:
-                while batch := self._next():
+                while (batch := self._next()) is not None:
                     self._send(batch)
                     self._settle()
             except Exception as error:  # noqa: BLE001  # whatever it is: nobody else would send the rest
@@ -271,10 +271,13 @@ class Recorder:
             with self._changed:
                 unlearned = self._buffer.unlearned()
                 if not unlearned:
-                    self._batch = self._buffer.take()
+                    taken = self._buffer.take()
                     # Points that the server holds already are settled without a batch.
                     self._changed.notify_all()
-                    return self._batch
+            if not unlearned:
+                # Once a batch: when it is sent again, another process may be past its steps, and lacks them.
+                self._batch = self._without_others(taken) if taken is not None else None
+                return self._batch
             for key in unlearned:
                 steps = self._steps_before(key)
                 with self._changed:
@@ -295,8 +298,6 @@ class Recorder:
 
         `stored` are the params that the run holds, read at the first refusal.
         """
-        if stored is None and batch.points:
-            batch = self._without_others(batch)
         try:
             if len(batch):
                 self.server.log(self.job.run_id, batch)

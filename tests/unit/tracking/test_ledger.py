@@ -46,6 +46,21 @@ def test_each_step_is_sent_by_one_of_those_that_live(
     assert shared.own(steps(0, 0)) == steps(0, 0)
 
 
+def test_steps_between_those_of_another_process_are_lost_by_nobody(
+    tmp_path: Path, other: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = os.getpid()
+    shared = Ledger(str(tmp_path))
+    assert shared.own(steps(0, 2, 28)) == steps(0, 2, 28)
+    as_process(other, monkeypatch)
+    assert shared.own(steps(1, 28, 29)) == steps(1, 29)
+    as_process(own, monkeypatch)
+    assert shared.own(steps(29, 30)) == steps(30)
+    as_process(other, monkeypatch)
+    # A batch that did not arrive is sent again, and is no less than before.
+    assert shared.own(steps(1, 28, 29)) == steps(1, 29)
+
+
 def test_a_process_that_has_ended_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
