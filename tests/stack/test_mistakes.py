@@ -141,8 +141,8 @@ def failing(client: Client, folder: Path, tiny_disk: Path) -> dict[str, Failing]
             ("storage ftp://a/b cannot be used: ", "ftp"),
         ),
         "no-package": (
-            {"entrypoint": "loops:counts", "requirements": ["nothing @ file:///nowhere/nothing-1.tar.gz"]},
-            ("its requirements cannot be installed: ", "/nowhere/nothing-1.tar.gz"),
+            {"entrypoint": "loops:counts", "requirements": ["nothing @ http://127.0.0.1:9/nothing-1.tar.gz"]},
+            ("its requirements cannot be installed: ", "/nothing-1.tar.gz"),
         ),
     }
     if os.path.ismount(tiny_disk):
