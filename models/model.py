@@ -23,6 +23,7 @@ from journeyman.models.in_place import why_graph_needs_replicas
 from journeyman.models.onnx_form import ONNX
 from journeyman.models.own_code import TO_ALLOW, why_code
 from journeyman.models.packages import EXPORTED, graph_bytes
+from journeyman.models.program_text import why_program_code
 from journeyman.models.signature import Signature
 
 _UNTRUSTED = "UntrustedTypesFoundException"
@@ -80,7 +81,16 @@ def look(folder: Path) -> Version:
 
 def why_version_code(version: Version) -> str:
     """What of the version runs code when it is loaded, in words; empty where nothing does."""
-    return why_code(version.metadata.flavors, lambda path: (version.folder / path).is_file())
+    if why := why_code(version.metadata.flavors, lambda path: (version.folder / path).is_file()):
+        return why
+    # Wherever it lies: MLflow goes by the metadata, which are the maker's.
+    return next(filter(None, map(why_program_code, sorted(version.folder.rglob("*.pt2")))), "")
+
+
+def check_code(version: Version, allow_code: bool) -> None:
+    """Raises ModelError where loading the version runs code of whoever made it, and that is not allowed."""
+    if not allow_code and (why := why_version_code(version)):
+        raise ModelError(f"the version {why}", TO_ALLOW)
 
 
 def why_new_replicas(version: Version) -> str:
@@ -119,8 +129,7 @@ def load_model(
     one service, and its versions share the permission. Raises ModelError, also where loading the version runs
     code and `allow_code` is not given.
     """
-    if not allow_code and (why := why_version_code(version)):
-        raise ModelError(f"the version {why}", TO_ALLOW)
+    check_code(version, allow_code)
     os.environ[MLFLOW_ALLOW_PICKLE_DESERIALIZATION.name] = str(allow_code).lower()
     for engine in plan.engines:
         if engine not in version.engines:

@@ -7,6 +7,7 @@ than is looked at here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ _PYTHON_MODELS = ("mlflow.pyfunc.model", "mlflow.pyfunc.loaders")
 _PICKLED = "pickle_module_info.txt"
 """MLflow reads a PyTorch module by the pickler that is named there, and a program that has none by itself."""
 _ONNX, _PYTORCH = "onnx", "pytorch"
+_DATA = "data"
+"""Where MLflow keeps a module inside a version."""
 _SHOWN_CHARACTERS = 80
 
 
@@ -36,7 +39,7 @@ def why_code(flavors: Mapping[str, Any], has_file: Callable[[str], bool]) -> str
             return "brings Python of its own (`code_paths`), which is imported when it is loaded"
     loader = str(configured.get(_PYFUNC, {}).get("loader_module", ""))
     if _is_program(configured, loader):
-        folder = str(configured[_PYTORCH].get("model_data", "data"))
+        folder = configured[_PYTORCH].get("model_data", _DATA)
         return _as_pickle("pickle") if has_file(f"{folder}/{_PICKLED}") else ""
     if _ONNX in configured and loader in ("", "mlflow.onnx"):
         return ""
@@ -56,7 +59,12 @@ def is_estimator(flavors: Mapping[str, Any]) -> bool:
 
 
 def _is_program(configured: Mapping[str, Mapping[str, Any]], loader: str) -> bool:
-    return _PYTORCH in configured and loader in ("", "mlflow.pytorch")
+    """Whether MLflow reads it from one folder of the version, and nothing of another that is named."""
+    if _PYTORCH not in configured or loader not in ("", "mlflow.pytorch"):
+        return False
+    folder = configured[_PYTORCH].get("model_data", _DATA)
+    named = configured.get(_PYFUNC, {}).get("data", folder)
+    return bool(folder == named and type(folder) is str and re.fullmatch(r"\w+", folder))
 
 
 def _of_sklearn(told: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from journeyman.models.engines.engine import Engine, alone
 from journeyman.models.engines.hardware import this_hardware
 from journeyman.models.engines.machine_code import CompilationError, compile_version, is_compiled
 from journeyman.models.files import Version
-from journeyman.models.model import ModelError, ServedModel, load_model, look, why_new_replicas
+from journeyman.models.model import ModelError, ServedModel, check_code, load_model, look, why_new_replicas
 from journeyman.models.signature import Signature
 from journeyman.serve.protocols.example import warm
 from journeyman.serve.protocols.headers import header_text
@@ -67,6 +67,8 @@ class Loader:
         model: ServedModel | None = None
         have = loaded.model.runs if loaded else {}
         if ordered == Engine.AOTINDUCTOR and ordered in files.engines:
+            # The compiler reads the program, too.
+            check_code(files, self._arguments.allow_code)
             _compile(files.folder)
         if plan is not None and Engine.AOTINDUCTOR in plan.engines and not is_compiled(files.folder):
             to_compile = files.folder

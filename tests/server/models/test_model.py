@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import pickle
+import re
 import shutil
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,7 +33,7 @@ from journeyman.models import cache
 from journeyman.models.cache import download_version
 from journeyman.models.engines.engine import Engine, alone
 from journeyman.models.model import ModelError, ServedModel, check_memory, load_model, look, why_new_replicas
-from journeyman.models.packages import save_package
+from journeyman.models.packages import EXPORTED, save_package
 from journeyman.models.registry import log_package, register
 from journeyman.serve.protocols.example import warm
 from journeyman.serve.protocols.invocations import parse, render
@@ -181,6 +185,32 @@ def test_load_model_of_a_program_that_unpickles_is_refused_and_allowed_when_told
     assert why_new_replicas(look(tmp_path / "model")) == "brings Python of its own"
     warm(model)
     assert np.shape(answer(model, {"inputs": [[1, 2, 3, 4]]})) == (1, 3)
+
+
+def test_program_whose_text_would_run_is_loaded_only_where_code_is_allowed(
+    linear: nn.Module, tmp_path: Path
+) -> None:
+    folder, ran = tmp_path / "model", tmp_path / "ran"
+    save_package(linear, torch.ones(2, 4), folder)
+    code = f"__import__('pathlib').Path({str(ran)!r}).touch() or s0"
+    size, crafted = rb'"expr_str": ?"[^"]*"', b'"expr_str": ' + json.dumps(code).encode()
+    other = tmp_path / "crafted.pt2"
+    with zipfile.ZipFile(folder / EXPORTED) as made, zipfile.ZipFile(other, "w") as archive:
+        for record in made.namelist():
+            content = made.read(record)
+            if record.endswith("/models/model.json"):
+                content, found = re.subn(size, crafted, content, count=1)
+                assert found == 1
+            archive.writestr(record, content)
+    shutil.move(other, folder / EXPORTED)
+    with pytest.raises(ModelError, match="text that may run as code") as caught:
+        load(folder, False)
+    assert "allow_code: true" in caught.value.hint
+    assert not ran.exists()
+    # It is what it is said to be: PyTorch runs it, where that is allowed.
+    with contextlib.suppress(ModelError):
+        load(folder, True)
+    assert ran.exists()
 
 
 def test_load_model_of_a_program_with_code_of_its_own_says_so(linear: nn.Module, tmp_path: Path) -> None:
