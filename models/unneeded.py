@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
+from typing import TypeVar
 
 UNUSED_S = 30 * 24 * 3600.0
 """What no process of this node has used for longer is removed."""
 MOST_BYTES = 20 * 2**30
 """Beyond it the versions that were used least lately are removed before that."""
+MOST_COMPILER_BYTES = 5 * 2**30
+"""Of what the compiler keeps for the versions after."""
 FRESH_S = 3600.0
 """What was used since is left alone: a process may be about to use it."""
 
@@ -36,37 +39,33 @@ class KeptFile:
     """Epoch seconds: when it was last read or written, as far as the file system tells."""
 
 
-def unneeded(cached: Sequence[Cached], named: Set[tuple[str, str]], now_s: float) -> list[Cached]:
-    """Those to remove, the least lately used first; never one whose model and version are `named`.
+_Kept = TypeVar("_Kept", Cached, KeptFile)
 
-    A time of use that lies ahead, as after a clock was set back, counts as now.
-    """
+
+def unneeded(cached: Sequence[Cached], named: Set[tuple[str, str]], now_s: float) -> list[Cached]:
+    """Those to remove, the least lately used first; never one whose model and version are `named`."""
     free = [each for each in cached if (each.model, each.version) not in named]
     oldest_first = sorted(free, key=lambda each: (each.used_s, each.model, each.folder))
-    kept_bytes = sum(each.size_bytes for each in cached)
-    removed = []
-    for each in oldest_first:
-        age_s = now_s - each.used_s
-        if age_s > UNUSED_S or (kept_bytes > MOST_BYTES and age_s > FRESH_S):
-            removed.append(each)
-            kept_bytes -= each.size_bytes
-    return removed
-
-
-MOST_COMPILER_BYTES = 5 * 2**30
-"""Of what the compiler keeps for the versions after."""
+    return _beyond(oldest_first, sum(each.size_bytes for each in cached) - MOST_BYTES, now_s)
 
 
 def outdated(files: Sequence[KeptFile], now_s: float) -> list[KeptFile]:
     """Of what the compiler keeps, the files to remove, the least lately used first: it makes them anew."""
     oldest_first = sorted(files, key=lambda each: (each.used_s, each.path))
-    kept_bytes = sum(each.size_bytes for each in files)
+    return _beyond(oldest_first, sum(each.size_bytes for each in files) - MOST_COMPILER_BYTES, now_s)
+
+
+def _beyond(oldest_first: Sequence[_Kept], over_bytes: int, now_s: float) -> list[_Kept]:
+    """What was not used for long, and as much of the rest as is too much, but for what was used just now.
+
+    A time of use that lies ahead, as after a clock was set back, counts as now.
+    """
     removed = []
     for each in oldest_first:
         age_s = now_s - each.used_s
-        if age_s > UNUSED_S or (kept_bytes > MOST_COMPILER_BYTES and age_s > FRESH_S):
+        if age_s > UNUSED_S or (over_bytes > 0 and age_s > FRESH_S):
             removed.append(each)
-            kept_bytes -= each.size_bytes
+            over_bytes -= each.size_bytes
     return removed
 
 

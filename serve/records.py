@@ -138,6 +138,8 @@ class Report:
     """Why that is not what was ordered, or measured to be the fastest."""
     unhealthy: str = ""
     """Why Serve is to replace it; empty for one that gets on."""
+    unhealthy_version: str = ""
+    """Whose doing that is; empty where it was not told apart from the version that serves."""
     unhealthy_since_s: float = 0.0
     """Epoch seconds, by its node's clock."""
 
@@ -146,7 +148,7 @@ def write_report(report: Report) -> str:
     told = asdict(report)
     if not report.unhealthy:
         # Versions that do not know them read the report then.
-        del told["unhealthy"], told["unhealthy_since_s"]
+        del told["unhealthy"], told["unhealthy_version"], told["unhealthy_since_s"]
         return fitted(told, "reason", "engine_trouble")
     return fitted(told, "reason", "engine_trouble", "unhealthy")
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyarrow.fs import FileSystem, FileType
+from ray.train import Checkpoint, UserCallback
 from ray.train.v2._internal.constants import CHECKPOINT_MANAGER_SNAPSHOT_FILENAME
-from ray.train.v2._internal.execution.callback import ReportCallback
 
 from journeyman.errors import described
 from journeyman.jobs.worker.reports import metric_points
@@ -81,15 +81,15 @@ def _written(files: FileSystem, folder: str) -> list[Written]:
     return [each for each in found if files.get_file_info(each.path).type is FileType.Directory]
 
 
-class KeepCheckpoints(ReportCallback):  # type: ignore[misc]
+class KeepCheckpoints(UserCallback):  # type: ignore[misc]
     """Removes what is superfluous when a checkpoint was committed. Lives in Ray Train's controller."""
 
     def __init__(self, files: FileSystem, folder: str, keep: int) -> None:
         self._arguments = (files, folder, keep)
         self._thread: ThreadPoolExecutor | None = None
 
-    def after_report(self, training_report: Any, metrics: object) -> None:
-        if training_report.checkpoint is not None:
+    def after_report(self, run_context: object, metrics: object, checkpoint: Checkpoint | None) -> None:
+        if checkpoint is not None:
             # It is made here: what is sent to the controller holds no threads.
             self._thread = self._thread or ThreadPoolExecutor(1, "keep")
             self._thread.submit(prune_quietly, *self._arguments)

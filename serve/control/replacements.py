@@ -21,7 +21,7 @@ def counted(rollout: Rollout, gone: Iterable[tuple[str, Report]], now: float) ->
     new = [
         Replacement(
             replica_id=replica_id,
-            version=report.serving,
+            version=report.unhealthy_version or report.serving,
             # Clocks of nodes differ, and nothing happened later than now.
             at_s=min(now, report.unhealthy_since_s),
             reason=shortened(report.unhealthy, _REASON_CHARACTERS),

@@ -38,7 +38,7 @@ def compute(calls: Sequence[Call], computed: Callable[[int], None], watch: Stopw
     answers: dict[Call, Any] = {}
     groups: dict[Any, list[Call]] = {}
     for call in calls:
-        watch.begin()
+        watch.begin(call.version.version)
         try:
             invocation = call.invocation()
         except Exception as error:  # noqa: BLE001
@@ -71,7 +71,7 @@ def _computed(batch: list[Call], computed: Callable[[int], None], watch: Stopwat
     invocations = [call.invocation() for call in batch]
     counts = [rows_of(invocation.inputs) or 1 for invocation in invocations]
     if len(batch) > 1:
-        watch.begin()
+        watch.begin(batch[0].version.version)
         try:
             joined = join([invocation.inputs for invocation in invocations])
             apart = split(batch[0].version.predict(joined), counts)
@@ -83,7 +83,7 @@ def _computed(batch: list[Call], computed: Callable[[int], None], watch: Stopwat
             return [_rendered(call, outputs) for call, outputs in zip(batch, apart, strict=True)]
     answers = []
     for call, count in zip(batch, counts, strict=True):
-        watch.begin()
+        watch.begin(call.version.version)
         answers.append(_alone(call))
         watch.end()
         computed(count)

@@ -55,7 +55,7 @@ class ComputeQueue:
         """
         version, limits = call.version, self.limits
         if version.joined_rows == 1 and call.size_bytes <= version.on_loop_bytes:
-            self._on_loop.begin()
+            self._on_loop.begin(version.version)
             try:
                 return call.compute()
             finally:
@@ -92,9 +92,12 @@ class ComputeQueue:
     def pulse(self) -> Pulse:
         """How its computing goes on. Any thread may ask."""
         watches = (self._on_loop, self._in_thread)
-        began = [since_s for watch in watches if (since_s := watch.began_s) is not None]
+        since_s, version = min(
+            (running for watch in watches if (running := watch.running)), default=(None, "")
+        )
         return Pulse(
-            computing_since_s=min(began, default=None),
+            computing_since_s=since_s,
+            version=version,
             longest_s=max(watch.longest_s for watch in watches),
             timeout_s=self.limits.time,
             dead=() if self._thread.is_alive() else (self._thread.name,),

@@ -16,21 +16,21 @@ TIMES_TIMEOUT = 2
 class Stopwatch:
     """Of one thread, which alone presses it; others read it."""
 
-    __slots__ = ("began_s", "longest_s")
+    __slots__ = ("longest_s", "running")
 
     def __init__(self) -> None:
-        self.began_s: float | None = None
-        """Since when the thread computes; None while it does not."""
+        self.running: tuple[float, str] | None = None
+        """Since when the thread computes, and by which version, in one: others read it amid a change."""
         self.longest_s = 0.0
         """Of all that came to an end."""
 
-    def begin(self) -> None:
-        self.began_s = time.monotonic()
+    def begin(self, version: str) -> None:
+        self.running = (time.monotonic(), version)
 
     def end(self) -> None:
-        if self.began_s is not None:
-            self.longest_s = max(self.longest_s, time.monotonic() - self.began_s)
-            self.began_s = None
+        if self.running is not None:
+            self.longest_s = max(self.longest_s, time.monotonic() - self.running[0])
+            self.running = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,8 @@ class Pulse:
 
     computing_since_s: float | None
     """The beginning of the call that has been computing for the longest."""
+    version: str = ""
+    """That call's, which may no longer be the one that serves."""
     longest_s: float
     """What the longest call took that was answered."""
     timeout_s: float
@@ -47,16 +49,25 @@ class Pulse:
     """Names of threads that are to live as long as the replica, and do not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ailment:
+    """Why a replica is to be replaced."""
+
+    reason: str
+    version: str = ""
+    """Whose doing it is; empty for that of the version that serves."""
+
+
 def limit_s(pulse: Pulse) -> float:
     """For how long a call may be computing."""
     return max(LEAST_S, TIMES_LONGEST * pulse.longest_s, TIMES_TIMEOUT * pulse.timeout_s)
 
 
-def why_unhealthy(pulse: Pulse, now: float) -> str:
-    """Why this replica is to be replaced; empty where it gets on. `now` is of time.monotonic()."""
+def ailment_of(pulse: Pulse, now: float) -> Ailment | None:
+    """None where the replica gets on. `now` is of time.monotonic()."""
     if pulse.dead:
-        return f"its thread {', '.join(pulse.dead)} has died"
+        return Ailment(f"its thread {', '.join(pulse.dead)} has died")
     since, limit = pulse.computing_since_s, limit_s(pulse)
     if since is not None and now - since > limit:
-        return f"a call has been computing for more than {limit:.0f} s"
-    return ""
+        return Ailment(f"a call has been computing for more than {limit:.0f} s", pulse.version)
+    return None

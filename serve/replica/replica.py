@@ -27,7 +27,7 @@ from journeyman.models.model import ModelError
 from journeyman.serve.records import GENERATION
 from journeyman.serve.replica.compute_queue import ComputeQueue
 from journeyman.serve.replica.deployment import Arguments
-from journeyman.serve.replica.health import why_unhealthy
+from journeyman.serve.replica.health import Ailment, ailment_of
 from journeyman.serve.replica.http import HttpEndpoint
 from journeyman.serve.replica.loader import Loader
 from journeyman.serve.replica.metrics import Metrics
@@ -69,9 +69,7 @@ class Replica:
         self._http = HttpEndpoint(names, self._queue, self._metrics)
         self._rpc = RpcEndpoint(names, self._queue, self._metrics)
         key = f"{REPLICA}.{serve.get_replica_context().replica_id.unique_id}"
-        self._teller = Teller(
-            lambda report: mlflow.set_tags(arguments.run_id, {key: report}), self._why_unhealthy
-        )
+        self._teller = Teller(lambda report: mlflow.set_tags(arguments.run_id, {key: report}), self._ailment)
         self._held: Held | None = None
         """Nobody but the event loop changes it."""
         self._serving: LoadedVersion | None = None
@@ -113,13 +111,14 @@ class Replica:
 
     def check_health(self) -> None:
         """Raises UnhealthyError where the replica is to be replaced."""
-        if why := self._why_unhealthy():
-            raise UnhealthyError(why)
+        if ailment := self._ailment():
+            raise UnhealthyError(ailment.reason)
 
-    def _why_unhealthy(self) -> str:
+    def _ailment(self) -> Ailment | None:
         """Asked by the teller too: the event loop may be what does not get on."""
-        why = why_unhealthy(self._queue.pulse(), time.monotonic())
-        return why or ("" if self._teller.is_alive else "its thread teller has died")
+        if ailment := ailment_of(self._queue.pulse(), time.monotonic()):
+            return ailment
+        return None if self._teller.is_alive else Ailment("its thread teller has died")
 
     # -- the one writer ------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from journeyman.errors import JourneymanError
 from journeyman.serve.records import Report, write_report
+from journeyman.serve.replica.health import Ailment
 
 RETRY_S = 1.0
 WATCH_S = 5.0
@@ -20,17 +21,17 @@ _log = logging.getLogger(__name__)
 
 
 class Teller:
-    """Of one replica. `store` writes a report; `why_unhealthy` is asked by its thread."""
+    """Of one replica. `store` writes a report; `ailment` is asked for by its thread."""
 
     def __init__(
         self,
         store: Callable[[str], None],
-        why_unhealthy: Callable[[], str],
+        ailment: Callable[[], Ailment | None],
         watch_s: float = WATCH_S,
         retry_s: float = RETRY_S,
     ) -> None:
         self._store = store
-        self._why_unhealthy = why_unhealthy
+        self._ailment = ailment
         self._watch_s = watch_s
         self._retry_s = retry_s
         self._news = threading.Condition()
@@ -62,7 +63,7 @@ class Teller:
     # -- in the thread -------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        stored, trouble, since_s, failed = "", "", 0.0, False
+        stored, ails, since_s, failed = "", False, 0.0, False
         while True:
             with self._news:
                 pause_s = self._retry_s if failed else self._watch_s
@@ -70,12 +71,11 @@ class Teller:
                 report = self._report
             if report is None:
                 continue
-            why = self._why_unhealthy()
-            if why and not trouble:
+            ailment = self._ailment()
+            if ailment is not None and not ails:
                 since_s = time.time()
-            trouble = why
-            unhealthy = replace(report, unhealthy=why, unhealthy_since_s=since_s) if why else report
-            text = write_report(unhealthy)
+            ails = ailment is not None
+            text = write_report(_ailing(report, ailment, since_s))
             failed = text != stored and not self._stored(text)
             if failed:
                 time.sleep(self._retry_s)
@@ -96,3 +96,11 @@ class Teller:
             _log.exception("MLflow was not told what this replica has")
             return False
         return True
+
+
+def _ailing(report: Report, ailment: Ailment | None, since_s: float) -> Report:
+    if ailment is None:
+        return report
+    # A call keeps the version it came to, and another one may serve by now.
+    version = ailment.version or report.serving
+    return replace(report, unhealthy=ailment.reason, unhealthy_version=version, unhealthy_since_s=since_s)

@@ -23,7 +23,7 @@ from journeyman.serve.protocols.errors import RequestError
 from journeyman.serve.replica.batching import compute
 from journeyman.serve.replica.call import Call
 from journeyman.serve.replica.compute_queue import ComputeQueue
-from journeyman.serve.replica.health import Stopwatch, why_unhealthy
+from journeyman.serve.replica.health import Stopwatch, ailment_of
 from journeyman.serve.replica.version import LoadedVersion
 from journeyman.serve.spec import Limits
 
@@ -266,7 +266,10 @@ def test_pulse_tells_of_the_call_that_is_computed_and_of_none_that_waits(joined_
         await asyncio.to_thread(model.begun.wait, 10)
         pulse = queue.pulse()
         assert pulse.computing_since_s is not None
-        assert why_unhealthy(pulse, pulse.computing_since_s + 121).startswith("a call has been computing")
+        ailment = ailment_of(pulse, pulse.computing_since_s + 121)
+        assert ailment is not None
+        assert ailment.reason.startswith("a call has been computing")
+        assert ailment.version == version.version
         model.held.set()
         await asyncio.gather(*answers)
         while queue.pulse().computing_since_s is not None:

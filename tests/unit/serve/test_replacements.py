@@ -32,6 +32,19 @@ def after(*ats: float, version: str = "3", start: Rollout = PROVEN, of: str = "3
     return rollout
 
 
+def test_a_call_that_outlived_a_swap_marks_the_version_that_hangs() -> None:
+    """Three replicas hang on version 2 after 3 has taken its place."""
+    last = [
+        (replica_id, replace(each, unhealthy_version="2"))
+        for replica_id, each in (gone(number, 1000.0 + number) for number in range(3))
+    ]
+    rollout = decide(seen(PROVEN, report(), replaced=tuple(last)), 1010.0).rollout
+    assert rollout is not None
+    assert {each.version for each in rollout.replaced} == {"2"}
+    assert rollout.failing == ""
+    assert read_report(write_report(last[0][1])).unhealthy_version == "2"
+
+
 def test_one_is_told_for_ten_minutes_and_the_service_is_healthy() -> None:
     once = after(1000.0)
     decision = decide(seen(once, report()), 1000.0 + WINDOW_S - 1)
