@@ -1,7 +1,7 @@
 """The records Journeyman keeps in MLflow: their keys, and how a run is read back as a job or a service.
 
 Pure: what a run of MLflow's REST API holds goes in, frozen records come out. The table of every key, its
-writer and its reader is in docs/architecture.md.
+writer and its reader is in docs/records.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Each process as docs/architecture.md tells it: its entry module, its folder, and what it never loads."""
+"""Each process as docs/architecture.md tells it, and each name that outlives one, as docs/records.md does."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ class Process:
     never: frozenset[str]
 
 
-def rows(heading: str) -> list[list[str]]:
-    """The cells of the table of docs/architecture.md whose head has this beginning."""
-    text = (ROOT / "docs" / "architecture.md").read_text()
+def rows(document: str, heading: str) -> list[list[str]]:
+    """The cells of the document's table whose head has this beginning."""
+    text = (ROOT / "docs" / document).read_text()
     table = text.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
 def processes() -> list[Process]:
     found = []
-    for name, entry, folder, never in rows("Process"):
+    for name, entry, folder, never in rows("architecture.md", "Process"):
         folders = frozenset(path.replace("/", ".") for path in re.findall(r"`([^`]+)`", folder))
         frameworks = frozenset(filter(None, never.split(", ")))
         found.append(Process(name=name, entry=entry.strip("`"), folders=folders, never=frameworks))
@@ -94,7 +94,7 @@ print(json.dumps(found))
 
 
 def test_names_that_outlive_a_process_are_found_and_those_of_before_lead_to_the_same() -> None:
-    told = [(now.strip("`"), before.strip("`")) for now, _, before in rows("Name")]
+    told = [(now.strip("`"), before.strip("`")) for now, _, before in rows("records.md", "Name")]
     pairs = [(now, before if ":" in before else now) for now, before in told]
     # In a process of its own: this one may not load what they load.
     command = [sys.executable, "-c", FIND, *(name for pair in pairs for name in pair)]
