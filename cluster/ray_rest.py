@@ -13,6 +13,7 @@ from journeyman.cluster.capacity import Capacity, Growth, Occupant, nodes_to_com
 from journeyman.cluster.node_summary import launched_by_autoscaler, living_nodes, scaled_by_monitor
 from journeyman.cluster.ray_state import Application, RayJob, Replica
 from journeyman.errors import DeniedError, NotFoundError, RefusedError, UnreachableError
+from journeyman.home import home_folder, why_not_asked
 
 STACK_TIMEOUT_S = 15.0
 """A process that is frozen in the kernel keeps whoever looks into it for ever."""
@@ -22,11 +23,13 @@ class Ray:
     """A client of one Ray cluster's dashboard. Threads may share it.
 
     Raises UnreachableError where it does not answer, NotFoundError and RefusedError where it says no,
-    DeniedError where it says no to the token.
+    DeniedError where it says no to the token. `environ` is where the home folder is said, whose own stack's
+    Ray is told from what another user runs in its place.
     """
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, environ: Mapping[str, str]) -> None:
         self.url = url.rstrip("/")
+        self._home = home_folder(environ)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(
             base_url=self.url,
@@ -182,10 +185,12 @@ class Ray:
 
     def _answer(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         try:
+            if why := why_not_asked(self.url, self._home):
+                raise httpx.ConnectError(why)
             return self._http.request(method, path, **kwargs)
         except httpx.HTTPError as error:
             raise UnreachableError(
-                f"Ray at {self.url} does not answer: {type(error).__name__}",
+                f"Ray at {self.url} does not answer: {why or type(error).__name__}",
                 "`journeyman status` tells which part is down; `journeyman up` starts the local stack.",
             ) from error
 

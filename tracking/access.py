@@ -83,8 +83,9 @@ class Access(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         answer = yield _signed(request, self.credentials)
-        if answer.status_code == httpx.codes.UNAUTHORIZED:
-            # A password changes while a service or a long job runs, and only the file can change with it.
+        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            # A password changes while a service or a long job runs, and only the file can change with it; the
+            # token of the stack is another one each time that it is started.
             now = read_credentials(self._environ, self._url)
             if now != self.credentials:
                 self.credentials = now

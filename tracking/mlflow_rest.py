@@ -18,6 +18,7 @@ import httpx
 import orjson
 
 from journeyman.errors import DeniedError, NotFoundError, RefusedError, UnreachableError
+from journeyman.home import home_folder, why_not_asked
 from journeyman.tracking.access import HOW_TO_SET, Access, certificates
 from journeyman.tracking.job_store.environment import RUN_ID
 from journeyman.tracking.records import Run, parse_run, storable
@@ -74,6 +75,7 @@ class Mlflow:
         own_run_id: str | None = None,
     ) -> None:
         self.url = url.rstrip("/")
+        self._home = home_folder(environ)
         self._access = Access(environ, self.url)
         self._http = httpx.Client(
             base_url=self.url,
@@ -385,6 +387,8 @@ class Mlflow:
         deadline_s = time.monotonic() + self._patience_s
         while True:
             try:
+                if why := why_not_asked(self.url, self._home):
+                    raise httpx.ConnectError(why)
                 answer = self._http.request(method, path, **kwargs)
                 told = _message(answer).partition("\n")[0] if answer.is_error else ""
                 own = told.startswith(f"Run with id={self._own_run_id} ")
@@ -396,7 +400,7 @@ class Mlflow:
                     self._compare_clocks(answer)
                     return answer
             except httpx.HTTPError as error:
-                trouble = f"does not answer: {type(error).__name__}"
+                trouble = f"does not answer: {why or type(error).__name__}"
                 if _UNTRUSTED in str(error):
                     raise DeniedError(
                         f"MLflow at {self.url} shows a certificate that this machine does not trust",

@@ -219,6 +219,8 @@ def _take_over(
         report(name, f"is started anew: {ends}")
     plan = replace(plan, versions=installed_versions())
     _end_parts(plan.stack, (SUPERVISOR, *change.ended))
+    if plan.target is None and "mlflow" not in change.kept:
+        make_mlflow_token(home)
     _launch(home, plan, names)
     return plan
 
@@ -268,6 +270,7 @@ def _prepare(home: Path, previous: Plan | None) -> Plan:
         folder.mkdir(parents=True, exist_ok=True)
     (home / "logs").mkdir(exist_ok=True)
     _prepare_ray_folder(home)
+    make_mlflow_token(home)
     if not ray_token_file(home).exists():
         write_token(home, secrets.token_hex(32))
     return plan
@@ -276,8 +279,6 @@ def _prepare(home: Path, previous: Plan | None) -> Plan:
 def _launch(home: Path, plan: Plan, names: tuple[str, ...]) -> None:
     (home / "logs").mkdir(exist_ok=True)
     state_file(home).unlink(missing_ok=True)
-    if plan.target is None:
-        make_mlflow_token(home)
     write_plan(home, plan, running=True)
     with log_file(home, SUPERVISOR).open("ab") as log:
         command = [sys.executable, "-m", "journeyman.cluster.local.supervisor", str(home), *names]

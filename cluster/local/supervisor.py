@@ -35,6 +35,7 @@ from journeyman.cluster.local.processes import (
     owned_processes,
 )
 from journeyman.errors import StackDownError, StackError
+from journeyman.home import why_not_asked
 
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0
@@ -320,7 +321,7 @@ class Supervisor:
         rarely = isinstance(part.probe, HttpProbe) and life.answered_at is not None
         if rarely and life.silent_s == 0 and 0 <= now - (life.answered_at or 0) < PROBE_WHEN_UP_S:
             return life
-        return answered(life, now) if self._answers(part.probe) else silent(life, watched_s)
+        return answered(life, now) if self.answers(part.probe) else silent(life, watched_s)
 
     def _carry_out(self, part: Part, decision: Decision, now: float) -> None:
         """What one part refuses must not keep the others from being looked after."""
@@ -335,13 +336,15 @@ class Supervisor:
             self.lives[part.name] = refused(self.lives[part.name], now, f"cannot be {doing}: {why}")
             _logger.warning("%s cannot be %s: %s", part.name, doing, why)
 
-    def _answers(self, probe: HttpProbe | HeartbeatProbe) -> bool:
+    def answers(self, probe: HttpProbe | HeartbeatProbe) -> bool:
         headers = {}
         try:
             if isinstance(probe, HeartbeatProbe):
                 # Both ways: a clock that was set back would have it answer for as long.
                 return abs(time.time() - probe.path.stat().st_mtime) < probe.limit_s
             if probe.token_file is not None:
+                if why_not_asked(probe.url, self.home):
+                    return False
                 headers["Authorization"] = f"Bearer {probe.token_file.read_text().strip()}"
             response = self.http.get(probe.url, headers=headers)
         except (OSError, httpx.HTTPError):

@@ -45,7 +45,8 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     claimant = this_process("control")
-    mlflow, ray = Mlflow(settings.mlflow_url, os.environ), Ray(settings.ray_url, settings.ray_token)
+    mlflow = Mlflow(settings.mlflow_url, os.environ)
+    ray = Ray(settings.ray_url, settings.ray_token, os.environ)
     package = own_archive() if settings.attached else None
     lease = Lease(mlflow, settings.cluster, claimant, clock)
 

@@ -1,7 +1,9 @@
-"""The home folder, and what every process of its owner finds there of the MLflow server of its stack.
+"""The home folder, and what every process of its owner finds there of the stack: addresses and a token.
 
-That server lets in only its owner's processes (`tracking/guard`). Where the kernel does not tell whose a
-process is, the token in the home folder does, which is read only by whoever may read the folder.
+Its MLflow server lets in only its owner's processes (`tracking/guard`). Where the kernel does not tell whose
+a process is, the token in the home folder does, which is read only by whoever may read the folder. The other
+way round its owner's processes ask only what the owner's processes answer: a port is anybody's once the part
+that listened there has ended.
 """
 
 from __future__ import annotations
@@ -14,6 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from journeyman.sockets import NOBODY, uid_of_listener
+
+_ROOT = 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnMlflow:
@@ -24,11 +30,7 @@ class OwnMlflow:
 
     def is_at(self, url: str) -> bool:
         """Whether an address is this server's: of the same scheme, host and port, as they are written."""
-        try:
-            theirs, ours = urlsplit(url), urlsplit(self.url)
-            return (theirs.scheme, theirs.hostname, theirs.port) == (ours.scheme, ours.hostname, ours.port)
-        except ValueError:
-            return False
+        return _is_same_server(url, self.url)
 
 
 def home_folder(environ: Mapping[str, str]) -> Path:
@@ -53,14 +55,8 @@ def read_mlflow_token(home: Path) -> str | None:
 
 
 def make_mlflow_token(home: Path) -> None:
-    """Keep the token there is, or make one, for its owner alone: another one where others could read it."""
+    """Make a token, another one than before, for its owner alone."""
     path = mlflow_token_file(home)
-    try:
-        found = path.stat()
-        if read_mlflow_token(home) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
-            return
-    except FileNotFoundError:
-        pass
     partial = path.with_suffix(".partial")
     # Born closed, and not through a link that somebody may have put there.
     partial.unlink(missing_ok=True)
@@ -75,10 +71,42 @@ def own_mlflow(environ: Mapping[str, str]) -> OwnMlflow | None:
     Nobody is told of a token while the stack is down: its port may be another user's by then.
     """
     home = home_folder(environ)
+    token = read_mlflow_token(home)
+    url = _own_addresses(home).get("mlflow_url")
+    return OwnMlflow(url=url, token=token) if isinstance(url, str) and token else None
+
+
+def why_not_asked(url: str, home: Path) -> str:
+    """Why a part of the stack that this home folder runs is not asked, in words: what listens there is none.
+
+    Whoever took the port of a part that died would be sent the token and what is asked, and its answers would
+    be carried out. Empty where the kernel does not tell, and for every other address.
+    """
+    own = _own_addresses(home)
+    if not any(_is_same_server(url, str(own.get(name))) for name in ("mlflow_url", "ray_url")):
+        return ""
+    parts = urlsplit(url)
+    uid = uid_of_listener((parts.hostname or "", parts.port or 0))
+    if uid is None or uid in (_ROOT, os.getuid(), home.stat().st_uid):
+        return ""
+    return (
+        "nothing listens there" if uid == NOBODY else f"a process of another user (uid {uid}) listens there"
+    )
+
+
+def _own_addresses(home: Path) -> Mapping[str, object]:
+    """What the stack that the home folder runs wrote down; nothing where it is down, or is control alone."""
     try:
         written = json.loads(endpoints_file(home).read_text())
     except (OSError, ValueError):
-        return None
-    token = read_mlflow_token(home)
-    url = written.get("mlflow_url") if isinstance(written, dict) and not written.get("attached") else None
-    return OwnMlflow(url=url, token=token) if isinstance(url, str) and token else None
+        return {}
+    return written if isinstance(written, dict) and not written.get("attached") else {}
+
+
+def _is_same_server(url: str, other: str) -> bool:
+    try:
+        ours, theirs = urlsplit(url), urlsplit(other)
+        same = (ours.scheme, ours.hostname, ours.port) == (theirs.scheme, theirs.hostname, theirs.port)
+        return same and ours.hostname is not None
+    except ValueError:
+        return False

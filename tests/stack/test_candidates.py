@@ -146,7 +146,7 @@ def test_what_cannot_serve_or_is_lost_never_ends_what_serves(
     with (
         closing(Client(stack)) as client,
         closing(Mlflow(stack.mlflow_url, os.environ)) as server,
-        closing(Ray(stack.ray_url, stack.ray_token)) as ray,
+        closing(Ray(stack.ray_url, stack.ray_token, os.environ)) as ray,
     ):
 
         def trained(version: str) -> str:

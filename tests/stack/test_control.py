@@ -87,7 +87,7 @@ def ended(client: Client, job: Job) -> Job:
 def test_of_two_controls_one_acts_and_the_other_takes_over(home: Path, tmp_path: Path) -> None:
     settings = load_settings({"JOURNEYMAN_HOME": str(home)})
     client, mlflow = Client(settings), Mlflow(settings.mlflow_url, os.environ)
-    ray = Ray(settings.ray_url, settings.ray_token)
+    ray = Ray(settings.ray_url, settings.ray_token, os.environ)
     spec = {"kind": "train", "name": "counts", "entrypoint": "loops:counts"}
     folder = shutil.copytree(LOOPS, tmp_path / "code", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "train.yaml").write_text(yaml.safe_dump(spec))

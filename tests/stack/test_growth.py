@@ -44,7 +44,10 @@ def test_job_that_fits_only_after_growth_starts_and_finishes(
     try:
         attached = typed(*up, *grow)
         assert attached.returncode == 0, attached.stderr
-        with closing(Client(load_settings(os.environ))) as client, closing(Ray(growing.ray_url, None)) as ray:
+        with (
+            closing(Client(load_settings(os.environ))) as client,
+            closing(Ray(growing.ray_url, None, os.environ)) as ray,
+        ):
             before = ray.capacity(None, ())
             assert (before.totals()["CPU"], before.growth_unknown) == (HEAD_CPUS, True)
             submitted = typed(*submit)

@@ -286,7 +286,7 @@ def test_job_goes_its_way_though_each_turn_is_another_controls(
 ) -> None:
     """Each control dies after a turn, one of them amid it; the stack's own leaves another cluster alone."""
     settings = replace(stack, cluster="stepped")
-    ray = RayThatIsGoneOnce(stack.ray_url, stack.ray_token)
+    ray = RayThatIsGoneOnce(stack.ray_url, stack.ray_token, os.environ)
     client = Client(settings)
     job = submit(client, folder, "counts")
     seen = [(job.phase, job.attempt)]

@@ -247,7 +247,7 @@ def served(stack: Settings, client: Client, tmp_path_factory: pytest.TempPathFac
 
 
 def replica_ids(stack: Settings) -> tuple[str, ...]:
-    with closing(Ray(stack.ray_url, stack.ray_token)) as ray:
+    with closing(Ray(stack.ray_url, stack.ray_token, os.environ)) as ray:
         [application] = [each for each in ray.applications() if each.name == MODEL]
     return tuple(replica.replica_id for replica in application.replicas)
 

@@ -110,7 +110,7 @@ def cluster(stack: Settings) -> Iterator[RealCluster]:
     for pid in (*supervisors, *controls):
         os.kill(pid, signal.SIGSTOP)
     try:
-        with closing(Ray(stack.ray_url, stack.ray_token)) as ray:
+        with closing(Ray(stack.ray_url, stack.ray_token, os.environ)) as ray:
             yield RealCluster(ray)
     finally:
         for pid in (*controls, *supervisors):
@@ -126,5 +126,5 @@ def test_dashboard_tells_of_each_node_anew(stack: Settings) -> None:
     [(_, node)] = living_nodes(data)
     assert (node.known, node.head, node.free.keys()) == (True, True, node.total.keys())
     assert not launched_by_autoscaler(data)
-    with closing(Ray(stack.ray_url, stack.ray_token)) as ray:
+    with closing(Ray(stack.ray_url, stack.ray_token, os.environ)) as ray:
         assert not ray.capacity(None, ()).growth_unknown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
@@ -50,7 +51,7 @@ def test_each_key_arrives_as_it_is_told_and_no_request_fails(
     spec = tmp_path / "service.yaml"
     spec.write_text(f"kind: service\nname: {NAME}\nmodel: models:/{NAME}@champion\n")
 
-    with closing(Client(stack)) as client, closing(Ray(stack.ray_url, stack.ray_token)) as ray:
+    with closing(Client(stack)) as client, closing(Ray(stack.ray_url, stack.ray_token, os.environ)) as ray:
 
         def replicas() -> set[str] | None:
             """Of the service once it is as it was ordered."""

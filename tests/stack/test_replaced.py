@@ -69,7 +69,7 @@ def test_attempt_that_was_stopped_and_replaced_touches_nothing_and_ends_itself(
         # A control of the test's own, on the stack's Ray: it is Ray that must seem to forget.
         settings = replace(stack, cluster="replaced")
         mlflow = opened.enter_context(closing(Mlflow(stack.mlflow_url, os.environ)))
-        ray = opened.enter_context(closing(RayThatForgets(stack.ray_url, stack.ray_token)))
+        ray = opened.enter_context(closing(RayThatForgets(stack.ray_url, stack.ray_token, os.environ)))
         client = opened.enter_context(closing(Client(settings)))
         control = opened.enter_context(closing(JobController(mlflow, ray, settings, "control", None)))
 

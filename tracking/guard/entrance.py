@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from journeyman.home import OwnMlflow, own_mlflow
+from journeyman.errors import UnreachableError
+from journeyman.home import OwnMlflow, home_folder, own_mlflow, why_not_asked
 from journeyman.tracking.guard.guard import ENTRANCE
 from journeyman.tracking.guard.passes import CODE_S, signed
 
@@ -24,8 +25,18 @@ def asks_for_token(mlflow: OwnMlflow) -> bool:
     return answer.status_code == httpx.codes.FORBIDDEN
 
 
+def check_is_asked(page: str, environ: Mapping[str, str]) -> None:
+    """Raises UnreachableError where it is no process of the stack that would be shown."""
+    if why := why_not_asked(page, home_folder(environ)):
+        raise UnreachableError(f"{page} is not opened: {why}", "`journeyman up` starts the stack.")
+
+
 def entrance_url(page: str, environ: Mapping[str, str]) -> str:
-    """The address of one of the server's pages, for a browser: with a code where the server wants a token."""
+    """The address of one of the server's pages, for a browser: with a code where the server wants a token.
+
+    Raises UnreachableError where it is no process of the stack that would be shown.
+    """
+    check_is_asked(page, environ)
     mlflow = own_mlflow(environ)
     if mlflow is None or not mlflow.is_at(page) or not asks_for_token(mlflow):
         return page

@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 
 import orjson
 
+from journeyman.sockets import Connection, uid_of_peer
 from journeyman.tracking.guard.passes import COOKIE_S, is_token, is_valid, signed
-from journeyman.tracking.guard.peer import Connection, uid_of_peer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -11,7 +11,7 @@ import os
 
 from mlflow.tracking.request_header.abstract_request_header_provider import RequestHeaderProvider
 
-from journeyman.home import own_mlflow
+from journeyman.home import home_folder, own_mlflow, why_not_asked
 
 _SENDER = "http_request"
 _DEPTH = 6
@@ -27,6 +27,8 @@ class TokenOfOwnStack(RequestHeaderProvider):  # type: ignore[misc]  # MLflow is
         mlflow = own_mlflow(os.environ)
         asked = _asked_address()
         if mlflow is None or asked is None or not mlflow.is_at(asked):
+            return {}
+        if why_not_asked(asked, home_folder(os.environ)):
             return {}
         return {"Authorization": f"Bearer {mlflow.token}"}
 

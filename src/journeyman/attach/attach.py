@@ -89,7 +89,7 @@ def attach(
     cluster = cluster or _name_before(folder, target) or cluster_of(ray_url)
     check_cluster(cluster)
     token = read_token(environ, folder)
-    mlflow, ray = Mlflow(target.mlflow_url, environ), Ray(target.ray_url, token)
+    mlflow, ray = Mlflow(target.mlflow_url, environ), Ray(target.ray_url, token, environ)
     try:
         notes = _check_versions(ray, mlflow, report)
         _check_identity(ray, mlflow, cluster)

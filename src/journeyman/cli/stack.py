@@ -324,13 +324,19 @@ def print_environment() -> None:
     import shlex
 
     from journeyman.cluster.settings import load_settings, ray_token_file
-    from journeyman.home import own_mlflow
+    from journeyman.home import home_folder, own_mlflow, why_not_asked
     from journeyman.tracking.guard.entrance import asks_for_token
 
     settings = load_settings(os.environ)
     variables = {"MLFLOW_TRACKING_URI": settings.mlflow_url, "RAY_ADDRESS": settings.ray_url}
     mlflow = own_mlflow(os.environ)
-    if mlflow is not None and mlflow.is_at(settings.mlflow_url) and asks_for_token(mlflow):
+    is_own = mlflow is not None and mlflow.is_at(settings.mlflow_url)
+    if (
+        mlflow
+        and is_own
+        and not why_not_asked(mlflow.url, home_folder(os.environ))
+        and asks_for_token(mlflow)
+    ):
         variables["MLFLOW_TRACKING_TOKEN"] = mlflow.token
     if ray_token_file(settings.home).exists():
         variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(ray_token_file(settings.home))}
@@ -349,7 +355,7 @@ def dashboard(
     import webbrowser
 
     from journeyman.cluster.settings import load_settings, ray_token_file
-    from journeyman.tracking.guard.entrance import entrance_url
+    from journeyman.tracking.guard.entrance import check_is_asked, entrance_url
     from journeyman.tracking.mlflow_rest import page_url
 
     settings = load_settings(os.environ)
@@ -357,6 +363,7 @@ def dashboard(
         url = entrance_url(page_url(settings.mlflow_url, "experiments"), os.environ)
     else:
         url = settings.ray_url
+        check_is_asked(url, os.environ)
     say(url)
     if which == "ray" and settings.ray_token:
         if os.environ.get("RAY_AUTH_TOKEN"):

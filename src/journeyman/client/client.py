@@ -42,7 +42,7 @@ class Client:
         self._connection = Connection(
             settings=self.settings,
             mlflow=mlflow or Mlflow(self.settings.mlflow_url, os.environ),
-            ray=ray or Ray(self.settings.ray_url, self.settings.ray_token),
+            ray=ray or Ray(self.settings.ray_url, self.settings.ray_token, os.environ),
         )
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ import pytest
 from journeyman.cluster.local.plan import read_plan
 from journeyman.cluster.local.processes import is_alive, mark_of, owned_processes
 from journeyman.cluster.local.stack import observe, start, stop
+from journeyman.home import read_mlflow_token
 
 LIMIT_S = 60.0
 
@@ -33,6 +34,7 @@ def test_up_takes_over_what_runs_and_down_ends_it(home: Path) -> None:
     endpoints = start(home, report, ("mlflow",))
     plan = read_plan(home)
     assert plan is not None
+    token = read_mlflow_token(home)
     (before,) = observe(home).parts
     (supervisor,) = owned_processes(mark_of(plan.stack, "supervisor"))
     supervisor.process.kill()
@@ -55,6 +57,15 @@ def test_up_takes_over_what_runs_and_down_ends_it(home: Path) -> None:
     )
     mlflow.kill()
     eventually(lambda: [(part.state, part.restarts) for part in observe(home).parts] == [("up", 1)])
+
+    assert read_mlflow_token(home) == token
+
+    # A stack that died without `down` is not taken over: whoever got its port may have its token.
+    for each in owned_processes(mark_of(plan.stack, "")):
+        each.process.kill()
+    eventually(lambda: owned_processes(mark_of(plan.stack, "")) == ())
+    start(home, report, ("mlflow",))
+    assert read_mlflow_token(home) not in (None, token)
 
     foreign = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:

@@ -195,7 +195,7 @@ def test_artifacts_are_read(golden: Golden) -> None:
 
 
 def test_rays_answers_are_read(golden: Golden) -> None:
-    with recorded_ray(golden) as ray, closing(Ray(ray.url, None)) as client:
+    with recorded_ray(golden) as ray, closing(Ray(ray.url, None, {})) as client:
         ended = {job.submission_id: job.status for job in client.jobs().values() if job.ended}
         living = {id_ for id_, job in client.jobs().items() if not job.ended}
         on_their_way = ("cancelling", "hung", "running", "starting")
@@ -217,7 +217,7 @@ def test_rays_answers_are_read(golden: Golden) -> None:
 
 def test_what_is_in_use_is_not_free_whichever_autoscaler_runs(golden: Golden) -> None:
     """The newer one writes no report, and neither does a cluster without one."""
-    with recorded_ray(golden) as ray, closing(Ray(ray.url, None)) as client:
+    with recorded_ray(golden) as ray, closing(Ray(ray.url, None, {})) as client:
         ray.answers["/api/cluster_status"]["data"] |= {"clusterStatus": None, "autoscalingStatus": None}
         assert client.capacity((), ()).free()["CPU"] == 4.75
         # Without the last word Ray answers with what it told the last time, however long ago.
@@ -346,7 +346,7 @@ def test_queued_jobs_start_and_running_ones_are_followed_to_their_end(
 ) -> None:
     jobs = {run.name: run for run in golden.of_kind(records.JOB)}
     settings = home_of(golden, tmp_path / "home", changed)
-    with closing(Mlflow(changed, {})) as mlflow, closing(Ray(ray.url, None)) as client:
+    with closing(Mlflow(changed, {})) as mlflow, closing(Ray(ray.url, None, {})) as client:
         control = JobController(mlflow, client, settings, "control-next", None)
         turns = 0
 
@@ -409,7 +409,7 @@ def test_services_keep_what_serve_has_and_only_what_was_undeployed_goes(
     services = {run.name: run for run in golden.of_kind(records.SERVICE)}
     # Replicas were told where the recorded MLflow is.
     settings = home_of(golden, tmp_path / "home", golden.endpoints["mlflow_url"])
-    with closing(Mlflow(changed, {})) as mlflow, closing(Ray(ray.url, None)) as client:
+    with closing(Mlflow(changed, {})) as mlflow, closing(Ray(ray.url, None, {})) as client:
         control = ServiceController(mlflow, client, settings, None)
         control.step(golden.taken_s)
         # Awaits what was sent.

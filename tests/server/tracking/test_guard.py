@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,13 +19,21 @@ import httpx
 import pytest
 import uvicorn
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from typer.testing import CliRunner
 
-from journeyman.cluster.local.parts import DEFAULT_PORTS, Machine, stack_parts
+from journeyman.cli import app
+from journeyman.cluster.local.parts import DEFAULT_PORTS, HttpProbe, Machine, stack_parts
 from journeyman.cluster.local.plan import Plan, write_plan
-from journeyman.home import make_mlflow_token, read_mlflow_token
+from journeyman.cluster.local.supervisor import Supervisor
+from journeyman.cluster.ray_rest import Ray
+from journeyman.cluster.settings import write_token
+from journeyman.errors import DeniedError, UnreachableError
+from journeyman.home import make_mlflow_token, mlflow_token_file, read_mlflow_token
+from journeyman.sockets import NOBODY as NOBODY_LISTENS
+from journeyman.sockets import Told, ask_kernel, read_tables, uid_of_listener, uid_of_peer
 from journeyman.tracking.guard.entrance import entrance_url
 from journeyman.tracking.guard.guard import ENTRANCE, Guard, Message, Receive, Scope, Send
-from journeyman.tracking.guard.peer import Told, ask_kernel, read_tables, uid_of_peer
 from journeyman.tracking.mlflow_rest import Mlflow, page_url
 
 LIMIT_S = 120.0
@@ -62,6 +70,16 @@ for number, sender in enumerate(senders):
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sender.close()
 """
+NOTES = """
+listener = socket.create_server(("127.0.0.1", port))
+print(listener.getsockname()[1], flush=True)
+while True:
+    connection, _ = listener.accept()
+    with connection:
+        connection.settimeout(30)
+        print(json.dumps(connection.recv(65536).decode()), flush=True)
+        connection.sendall(b"HTTP/1.1 403 Forbidden\\r\\nConnection: close\\r\\n\\r\\n{}")
+"""
 
 
 def as_user(uid: int, code: str, port: int, *arguments: str) -> str:
@@ -70,6 +88,10 @@ def as_user(uid: int, code: str, port: int, *arguments: str) -> str:
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=LIMIT_S)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def refuse(peer: tuple[str, int], own: tuple[str, int]) -> Told | None:
+    raise OSError(93, "Protocol not supported")
 
 
 class Answer:
@@ -191,10 +213,7 @@ def test_kernel_tells_of_the_one_socket_in_either_way(
 def test_where_the_kernel_cannot_be_asked_for_one_socket_its_tables_tell(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuses(peer: tuple[str, int], own: tuple[str, int]) -> Told | None:
-        raise OSError(93, "Protocol not supported")
-
-    monkeypatch.setattr("journeyman.tracking.guard.peer.ask_kernel", refuses)
+    monkeypatch.setattr("journeyman.sockets.ask_kernel", refuse)
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         socket.create_connection(listener.getsockname()),
@@ -446,6 +465,120 @@ def test_token_is_sent_to_the_stacks_own_server_and_to_no_other(
     seen.clear()
     MlflowClient(tracking_uri=own, registry_uri=own).search_experiments()
     assert seen == [None]
+
+
+@contextmanager
+def listening_as(uid: int) -> Iterator[tuple[int, Callable[[], list[str]]]]:
+    """The port of a program of that user, which wants a token of everybody; what it got."""
+    command = [sys.executable, "-c", CHILD + NOTES, str(uid), "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        port = int(child.stdout.readline())
+
+        def end() -> list[str]:
+            child.kill()
+            assert child.stdout is not None
+            return [json.loads(line) for line in child.stdout]
+
+        try:
+            yield port, end
+        finally:
+            child.kill()
+
+
+@as_root
+def test_other_user_who_took_a_port_of_the_stack_is_asked_nothing_and_gets_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_mlflow_token(tmp_path)
+    write_token(tmp_path, "token-of-ray")
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    told = f"a process of another user \\(uid {SOMEBODY}\\) listens there"
+    for part in ("mlflow", "ray_dashboard"):
+        with listening_as(SOMEBODY) as (port, what_it_got):
+            url = f"http://127.0.0.1:{port}"
+            write_plan(tmp_path, Plan(cluster="c", ports=DEFAULT_PORTS | {part: port}), running=True)
+            with closing(Mlflow(url, os.environ)) as mlflow, pytest.raises(UnreachableError, match=told):
+                mlflow.experiments()
+            with (
+                closing(Ray(url, "token-of-ray", os.environ)) as ray,
+                pytest.raises(UnreachableError, match=told),
+            ):
+                ray.applications()
+            with pytest.raises(UnreachableError, match=told):
+                entrance_url(page_url(url, "experiments"), os.environ)
+            token_file = mlflow_token_file(tmp_path)
+            probed = HttpProbe(url=f"{url}/health", contains="", token_file=token_file)
+            assert not Supervisor(tmp_path, "c", ()).answers(probed)
+            assert "MLFLOW_TRACKING_TOKEN" not in CliRunner().invoke(app, ["env"]).stdout
+            dashboard = CliRunner().invoke(app, ["dashboard", part.partition("_")[0]])
+            assert (dashboard.exit_code, f"uid {SOMEBODY}" in dashboard.stderr) == (1, True), dashboard.output
+            # MLflow's own client asks whom it is told to ask, and shows nothing.
+            with pytest.raises(MlflowException):
+                MlflowClient(tracking_uri=url, registry_uri=url).search_experiments()
+            (got,) = what_it_got()
+            assert got.startswith("POST /api/2.0/mlflow/experiments/search")
+            assert "Authorization" not in got
+
+
+def test_port_of_the_stack_where_nothing_listens_is_asked_nothing(tmp_path: Path) -> None:
+    # Whoever listens there by turns would be asked by chance.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    write_plan(tmp_path, Plan(cluster="c", ports=DEFAULT_PORTS | {"mlflow": port}), running=True)
+    mlflow = Mlflow(f"http://127.0.0.1:{port}", {"JOURNEYMAN_HOME": str(tmp_path)})
+    with closing(mlflow), pytest.raises(UnreachableError, match="nothing listens there"):
+        mlflow.experiments()
+
+
+@pytest.mark.parametrize("asked", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
+def test_kernel_tells_who_listens(host: str, asked: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        if ":" in host:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind((host, 0))
+        listener.listen()
+        port: int = listener.getsockname()[1]
+        try:
+            socket.create_connection((asked, port)).close()
+            reached = os.getuid()
+        except ConnectionRefusedError:
+            reached = NOBODY_LISTENS
+        assert uid_of_listener((asked, port)) == reached
+        assert uid_of_listener(("127.0.0.2", port)) == (
+            os.getuid() if host in ("0.0.0.0", "::") else NOBODY_LISTENS
+        )
+    assert uid_of_listener((asked, port)) == NOBODY_LISTENS
+
+
+def test_tables_tell_who_listens_at_an_address_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("journeyman.sockets.ask_kernel", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        assert uid_of_listener(("127.0.0.1", port)) == os.getuid()
+    assert uid_of_listener(("127.0.0.1", port)) == NOBODY_LISTENS
+
+
+def test_where_the_kernel_tells_nothing_of_who_listens_the_stack_is_asked(
+    noted: tuple[Callable[[], str], list[str | None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("journeyman.sockets.ask_kernel", refuse)
+    monkeypatch.setattr("journeyman.sockets.read_tables", refuse)
+    server, seen = noted
+    own = server()
+    make_mlflow_token(tmp_path)
+    ports = DEFAULT_PORTS | {"mlflow": int(own.rpartition(":")[2])}
+    write_plan(tmp_path, Plan(cluster="c", ports=ports), running=True)
+    with closing(Mlflow(own, {"JOURNEYMAN_HOME": str(tmp_path)})) as mlflow:
+        mlflow.experiments()
+        # Another `up`, and another token.
+        before = read_mlflow_token(tmp_path)
+        make_mlflow_token(tmp_path)
+        with pytest.raises(DeniedError):
+            mlflow.version()
+    assert seen == [f"Bearer {before}", f"Bearer {before}", f"Bearer {read_mlflow_token(tmp_path)}"]
 
 
 def test_dashboard_has_a_code_where_the_server_wants_a_token(

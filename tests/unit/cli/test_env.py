@@ -42,6 +42,7 @@ def test_shell_that_takes_it_is_led_to_the_stack_with_a_token_where_mlflow_asks_
     home: Path, asks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("journeyman.tracking.guard.entrance.asks_for_token", lambda mlflow: asks)
+    monkeypatch.setattr("journeyman.home.why_not_asked", lambda url, home: "")
     result = CliRunner().invoke(app, ["env"])
     assert result.exit_code == 0, result.stderr
     token = {"MLFLOW_TRACKING_TOKEN": read_mlflow_token(home)} if asks else {}
@@ -57,6 +58,7 @@ def test_token_of_the_stack_is_not_told_with_another_servers_address(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("journeyman.tracking.guard.entrance.asks_for_token", lambda mlflow: True)
+    monkeypatch.setattr("journeyman.home.why_not_asked", lambda url, home: "")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example:5000")
     result = CliRunner().invoke(app, ["env"])
     assert "MLFLOW_TRACKING_TOKEN" not in variables(result.stdout)

@@ -1,4 +1,4 @@
-"""Whose process is at the other end of a TCP connection on this machine, as Linux's kernel tells it.
+"""Whose process is at the other end of a TCP connection of this machine, or listens: Linux's kernel tells.
 
 It is asked for the one socket (netlink's `sock_diag`, as `ss` does): 0.02 ms of processor time. A kernel
 without that has a line for each socket in `/proc/net/tcp`, which is 0.4 to 5 ms to read.
@@ -21,6 +21,9 @@ _CONNECTED = (_ESTABLISHED, _FIN_WAIT_1, _FIN_WAIT_2, _CLOSE_WAIT)
 """Or half closed. What listens, or still asks for a connection, has none with us."""
 _OPEN = (_ESTABLISHED, _CLOSE_WAIT)
 """Of our own end."""
+_LISTEN = 10
+NOBODY = -1
+"""No user has this number."""
 _OVERFLOW = Path("/proc/sys/kernel/overflowuid")
 
 _SOCK_DIAG = 4
@@ -80,6 +83,25 @@ def uid_of_peer(connection: Connection) -> int | None:
     return owner if is_open and owner != nameless else None
 
 
+def uid_of_listener(address: Address) -> int | None:
+    """The user whose process a connection to that address would reach, or NOBODY where none listens there.
+
+    None where the kernel does not tell, as it does not on other systems than Linux.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        told = _look(address, (_unspecified(address), 0))
+    except (OSError, ValueError, struct.error):
+        return None
+    return told.uid if told is not None and told.state == _LISTEN else NOBODY
+
+
+def _unspecified(address: Address) -> str:
+    """What the other end of a socket that listens is written as."""
+    return "::" if ":" in address[0] else "0.0.0.0"
+
+
 def _look(peer: Address, own: Address) -> Told | None:
     try:
         return ask_kernel(peer, own)
@@ -91,7 +113,10 @@ def _look(peer: Address, own: Address) -> Told | None:
 
 
 def ask_kernel(peer: Address, own: Address) -> Told | None:
-    """Of the socket at `peer` that is connected to `own`. Raises OSError where the kernel cannot be asked."""
+    """Of the socket at `peer` that is connected to `own`; of what listens there where none is.
+
+    Raises OSError where the kernel cannot be asked.
+    """
     family, packed_peer, packed_own = socket.AF_INET, _packed(peer), _packed(own)
     if len(packed_peer) > 4:
         family = socket.AF_INET6
