@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from journeyman.cluster.requirements import why_secret, without_secrets
+from journeyman.cluster.requirements import before_address, why_secret
 from journeyman.errors import SpecError
 from journeyman.jobs.spec import TrainSpec
 
@@ -90,7 +90,7 @@ def _logical(text: str) -> Iterator[str]:
 
 def _check_no_secret(source: str, line: str) -> None:
     if why := why_secret(line):
-        raise SpecError(f"{source}: {without_secrets(line)!r} holds {why}", _INSTEAD)
+        raise SpecError(f"{source}: {before_address(line)!r} holds {why}", _INSTEAD)
 
 
 def _check_option(source: str, line: str) -> None:
