@@ -1,7 +1,8 @@
 """The variables that tell Journeyman, MLflow and Ray who a process is: those who start it set them, no spec.
 
 A job that named another run would write into it, and one that named another server would be told what is not
-its own. Pure.
+its own, credentials among it. What merely runs code in the processes of a spec (`PYTHONPATH`, `LD_PRELOAD`,
+callbacks) is its author's to set: the spec brings code anyway. Pure.
 """
 
 from __future__ import annotations
@@ -10,8 +11,40 @@ from collections.abc import Collection, Mapping
 
 from journeyman.errors import SpecError
 
-_NAMES = frozenset({"MLFLOW_RUN_ID", "RAY_ADDRESS", "RAY_JOB_ID"})
-_BEGINNINGS = ("JOURNEYMAN_", "MLFLOW_TRACKING_", "MLFLOW_EXPERIMENT_", "RAY_AUTH_")
+_NAMES = frozenset(
+    {
+        "MLFLOW_RUN_ID",
+        "MLFLOW_RUN_CONTEXT",
+        "MLFLOW_REGISTRY_URI",
+        "MLFLOW_ACTIVE_MODEL_ID",
+        "_MLFLOW_ACTIVE_MODEL_ID",
+        # An experiment, for traces.
+        "MLFLOW_TRACING_DESTINATION",
+        "RAY_ADDRESS",
+        "RAY_API_SERVER_ADDRESS",
+        "RAY_CLIENT_MODE",
+        "RAY_NAMESPACE",
+        "RAY_JOB_ID",
+        "RAY_JOB_CONFIG_JSON_ENV_VAR",
+        "RAY_RAYLET_PID",
+        "RAY_USE_TLS",
+        # What a job's own environment is: control says it to Ray.
+        "RAY_OVERRIDE_JOB_RUNTIME_ENV",
+        "RAY_RUNTIME_ENV_HOOK",
+        # What comes before a service in each process that answers for it: the stack says it.
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH",
+    }
+)
+_BEGINNINGS = (
+    "JOURNEYMAN_",
+    "MLFLOW_TRACKING_",
+    "MLFLOW_EXPERIMENT_",
+    "MLFLOW_WORKSPACE",
+    "RAY_AUTH_",
+    "RAY_REDIS_",
+    "RAY_SERVE_INTERNAL_",
+    "RAY_TLS_",
+)
 
 
 def is_identity(name: str) -> bool:
