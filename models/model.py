@@ -224,8 +224,9 @@ def _why_not(engine: Engine, version: Version) -> str:
 
 def _own_python(version: Version) -> bool:
     flavors = version.metadata.flavors
-    if any(configuration.get("code") for configuration in flavors.values()):
+    configured = {name: told for name, told in flavors.items() if isinstance(told, Mapping)}
+    if any(told.get("code") for told in configured.values()):
         return True
-    loader = flavors.get(mlflow.pyfunc.FLAVOR_NAME, {}).get(mlflow.pyfunc.MAIN)
+    loader = configured.get(mlflow.pyfunc.FLAVOR_NAME, {}).get(mlflow.pyfunc.MAIN)
     # Every other loader may unpickle or import what two versions define differently.
     return version.safest != Engine.TORCH_EXPORT and loader != "mlflow.onnx"

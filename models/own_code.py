@@ -42,7 +42,7 @@ def why_code(flavors: Mapping[str, Any], has_file: Callable[[str], bool]) -> str
         folder = configured[_PYTORCH].get("model_data", _DATA)
         return _as_pickle("pickle") if has_file(f"{folder}/{_PICKLED}") else ""
     if _ONNX in configured and loader in ("", "mlflow.onnx"):
-        return ""
+        return _of_graph(configured[_ONNX], configured.get(_PYFUNC, {}))
     if loader == "mlflow.sklearn":
         return _of_sklearn(configured.get(_SKLEARN, {}))
     if loader.startswith(_PYTHON_MODELS):
@@ -63,8 +63,38 @@ def _is_program(configured: Mapping[str, Mapping[str, Any]], loader: str) -> boo
     if _PYTORCH not in configured or loader not in ("", "mlflow.pytorch"):
         return False
     folder = configured[_PYTORCH].get("model_data", _DATA)
-    named = configured.get(_PYFUNC, {}).get("data", folder)
-    return bool(folder == named and type(folder) is str and re.fullmatch(r"\w+", folder))
+    asked = configured.get(_PYFUNC, {})
+    is_lone = folder == asked.get("data", folder) and type(folder) is str and re.fullmatch(r"\w+", folder)
+    return bool(is_lone and _is_predicted(asked))
+
+
+def _is_predicted(asked: Mapping[str, Any]) -> bool:
+    """Whether MLflow asks it by the one method that computes, and by no other of the object around it."""
+    return asked.get("predict_fn", "predict") == "predict" and not asked.get("streamable")
+
+
+def is_file_of_version(path: object) -> bool:
+    """Whether it names one right in its folder: MLflow goes by the metadata that lie beside a graph."""
+    return type(path) is str and re.fullmatch(r"\w[\w.-]*", path) is not None
+
+
+def _of_graph(told: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """ONNX Runtime loads libraries, reads weights and writes reports where its options say."""
+    data = told.get("data")
+    if not is_file_of_version(data) or asked.get("data", data) != data or not _is_predicted(asked):
+        return "names another graph or method than mlflow.onnx writes, which may run code that it brings"
+    providers = told.get("providers") or []
+    if not isinstance(providers, (str, list)) or any(type(provider) is not str for provider in providers):
+        return "sets options of ONNX Runtime's providers, which may load what the version brings"
+    options = told.get("onnx_session_options") or {}
+    extra = (options.get("extra_session_config") or {}) if isinstance(options, Mapping) else "?"
+    if isinstance(extra, Mapping) and all(map(_is_harmless, extra)):
+        return ""
+    return "sets options of ONNX Runtime's session, by which it reads and writes any file"
+
+
+def _is_harmless(option: object) -> bool:
+    return re.fullmatch(r"session\.(int(ra|er)_op\.\w+|set_denormal_as_zero)", str(option)) is not None
 
 
 def _of_sklearn(told: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import torch
 from mlflow.models import Model
 
 from journeyman.models.arrays import Inputs, Outputs, Run
+from journeyman.models.own_code import is_file_of_version
 from journeyman.models.signature import Signature, as_declared
 
 _ONNX_DTYPES = {
@@ -44,7 +45,8 @@ def load(graph: Path, signature: Signature) -> Run:
 def logged_graph(folder: Path, metadata: Model) -> Path | None:
     """Where the graph of a version that was logged as ONNX lies; None for any other version."""
     flavor = metadata.flavors.get("onnx")
-    return folder / str(flavor["data"]) if flavor and flavor.get("data") else None
+    data = flavor.get("data") if isinstance(flavor, dict) else None
+    return folder / str(data) if is_file_of_version(data) else None
 
 
 def takes(graph: Path, signature: Signature) -> bool:

@@ -13,7 +13,7 @@ import onnxruntime
 import orjson
 import pytest
 import torch
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 from torch import nn
 
@@ -288,6 +288,65 @@ def test_version_logged_as_onnx_with_another_dtype_goes_through_mlflow(tmp_path:
     assert version.engines == (Engine.PYFUNC,)
     model = load_model(version, False, alone(Engine.PYFUNC))
     assert model.predict({"input": np.ones((2, 4))})["output"].shape == (2, 3)
+
+
+def test_options_by_which_onnxruntime_reads_and_writes_files_count_as_code(tmp_path: Path) -> None:
+    secret = np.array([3.5, 7.25], "f4")
+    (tmp_path / "secret.bin").write_bytes(secret.tobytes())
+    weights = onnx.TensorProto(
+        name="w", data_type=onnx.TensorProto.FLOAT, dims=[2], data_location=onnx.TensorProto.EXTERNAL
+    )
+    for key, value in {"location": "secret.bin", "offset": "0", "length": "8"}.items():
+        weights.external_data.add(key=key, value=value)
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [2]) for name in "xy")
+    add = onnx.helper.make_node("Add", ["x", "w"], ["y"])
+    graph = onnx.helper.make_graph([add], "g", [x], [y], [weights])
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    options = {"session.model_external_initializers_file_folder_path": str(tmp_path)}
+    options["session.collect_node_memory_stats_to_file"] = str(tmp_path / "written.csv")
+    metadata = Model(signature=ModelSignature(Schema([TensorSpec(np.dtype("float64"), (2,), "x")])))
+    metadata.add_flavor("python_function", loader_module="mlflow.onnx", data="model.onnx")
+    metadata.add_flavor("onnx", data="model.onnx", onnx_session_options={"extra_session_config": options})
+    folder = tmp_path / "version"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(made.SerializeToString())
+    (folder / "secret.bin").write_bytes(bytes(8))
+    metadata.save(str(folder / "MLmodel"))
+
+    version = look_at(folder)
+    with pytest.raises(ModelError, match="by which it reads and writes any file") as caught:
+        load_model(version, False, alone(version.safest))
+    assert "allow_code: true" in caught.value.hint
+    assert not (tmp_path / "written.csv").exists()
+    # The test can fail: this is what it would do.
+    answer = load_model(version, True, alone(version.safest)).predict({"x": np.zeros(2)})
+    np.testing.assert_array_equal(answer["y"], secret)
+    assert (tmp_path / "written.csv").exists()
+    # By itself the graph names no file outside of the version.
+    weights.external_data[0].value = "../secret.bin"
+    made.graph.initializer[0].CopyFrom(weights)
+    (folder / "model.onnx").write_bytes(made.SerializeToString())
+    with pytest.raises(ModelError, match="escapes model directory"):
+        look(folder)
+
+
+@pytest.mark.parametrize("data", ["../model.onnx", "sub/model.onnx"])
+def test_graph_beside_other_metadata_than_those_that_were_looked_at_is_not_opened(
+    tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = published(nn.Linear(4, 3), ROWS, tmp_path)
+    folder = tmp_path / "version"
+    (folder / "sub").mkdir(parents=True)
+    for path in (tmp_path / "model.onnx", folder / "sub" / "model.onnx"):
+        path.write_bytes((package.path / ONNX).read_bytes())
+    metadata = Model(signature=ModelSignature(Schema([TensorSpec(np.dtype("float32"), (-1, 4), "input")])))
+    metadata.add_flavor("python_function", loader_module="mlflow.onnx", data=data)
+    metadata.add_flavor("onnx", data=data)
+    metadata.save(str(folder / "MLmodel"))
+    monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_, **__: pytest.fail("opened"))
+    version = look_at(folder)
+    with pytest.raises(ModelError, match="names another graph"):
+        load_model(version, False, alone(version.safest))
 
 
 def test_safest_that_does_not_answer_a_row_leaves_no_verdict() -> None:

@@ -18,6 +18,7 @@ from mlflow.types import DataType, ParamSchema, ParamSpec
 from torch import nn
 
 from journeyman.errors import JourneymanError, NotFoundError, UnreachableError
+from journeyman.models.cache import Fetched
 from journeyman.models.engines import machine_code
 from journeyman.models.engines.engine import Engine, alone
 from journeyman.models.engines.hardware import this_hardware
@@ -166,3 +167,29 @@ def test_server_that_is_away_is_no_fault_of_a_version(
     assert type(told) is result
     assert len(told.reason) <= 400
     assert not isinstance(error, JourneymanError) or error.message in told.reason
+
+
+def test_version_that_runs_code_is_not_compiled_before_that_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_package(nn.Linear(4, 3), torch.rand(2, 4), tmp_path / "version").path
+    metadata = Model.load(str(folder))
+    metadata.flavors["pytorch"]["code"] = "code"
+    metadata.save(str(folder / "MLmodel"))
+    compiled: list[Path] = []
+    for module in ("journeyman.serve.replica.loader", "journeyman.serve.benchmark.prepare_job"):
+        monkeypatch.setattr(f"{module}.fetch", lambda *_: Fetched(folder, "", {}))
+        monkeypatch.setattr(f"{module}.compile_version", compiled.append)
+    # However little there is to win.
+    monkeypatch.setattr("journeyman.serve.benchmark.prepare_job.WORTH_COMPILING_US", 0.0)
+    mlflow = Mlflow("http://127.0.0.1:1", {})
+    with pytest.raises(ModelError, match="brings Python of its own"):
+        Loader(arguments(mlflow), mlflow).load("1", Engine.AOTINDUCTOR)
+    hardware = this_hardware().key
+    asked = Preparation(mlflow_url=mlflow.url, model=NAME, version="1", hardware=hardware, allow_code=False)
+    assert "brings Python of its own" in prepare(asked, mlflow).failed
+    assert compiled == []
+    allowed = arguments(mlflow).model_copy(update={"allow_code": True})
+    with pytest.raises(ModelError, match="is not compiled on this node"):
+        Loader(allowed, mlflow).load("1", Engine.AOTINDUCTOR)
+    assert compiled == [folder]

@@ -22,6 +22,22 @@ SKOPS: dict[str, dict[str, Any]] = {
     "python_function": {"loader_module": "mlflow.sklearn", "model_path": "model.skops"},
     "sklearn": {"code": None, "serialization_format": "skops", "skops_trusted_types": None},
 }
+ONNX_WITH_OPTIONS = {
+    "python_function": {"loader_module": "mlflow.onnx", "data": "model.onnx", "predict_fn": "predict"},
+    "onnx": {
+        "code": None,
+        "data": "model.onnx",
+        "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        "onnx_session_options": {
+            "execution_mode": "parallel",
+            "intra_op_num_threads": 2,
+            "extra_session_config": {
+                "session.intra_op.allow_spinning": "0",
+                "session.set_denormal_as_zero": "1",
+            },
+        },
+    },
+}
 FROM_CODE = {
     "python_function": {
         "loader_module": "mlflow.pyfunc.loaders.code_model",
@@ -39,7 +55,9 @@ def nothing(path: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("flavors", [PT2, ONNX, SKOPS, {"onnx": ONNX["onnx"]}, {"pytorch": PT2["pytorch"]}])
+@pytest.mark.parametrize(
+    "flavors", [PT2, ONNX, ONNX_WITH_OPTIONS, SKOPS, {"onnx": ONNX["onnx"]}, {"pytorch": PT2["pytorch"]}]
+)
 def test_programs_graphs_and_trusted_estimators_run_no_code(flavors: dict[str, Any]) -> None:
     assert why_code(flavors, nothing) == ""
 
@@ -62,6 +80,34 @@ def test_programs_graphs_and_trusted_estimators_run_no_code(flavors: dict[str, A
         (changed(PT2, "pytorch", model_data=["data"]), "is loaded by mlflow.pytorch, which may run code"),
         (changed(PT2, "python_function", loader_module="mlflow.xgboost"), "is loaded by mlflow.xgboost"),
         (changed(PT2, "python_function", loader_module="a\x1b[31m" + "b" * 500), r"is loaded by a\x1b[31mb"),
+        (
+            changed(PT2, "python_function", predict_fn="__init__"),
+            "is loaded by mlflow.pytorch, which may run",
+        ),
+        (changed(ONNX, "python_function", data="sub/model.onnx"), "names another graph or method"),
+        (changed(ONNX, "python_function", predict_fn="__init__"), "names another graph or method"),
+        (changed(ONNX, "python_function", streamable=True), "names another graph or method"),
+        (changed(ONNX, "onnx", data="/etc/passwd"), "names another graph or method"),
+        (changed(ONNX, "onnx", data="../model.onnx"), "names another graph or method"),
+        (changed(ONNX, "onnx", data=".."), "names another graph or method"),
+        (changed(ONNX, "onnx", data=None), "names another graph or method"),
+        (
+            changed(ONNX, "onnx", providers=[["TensorrtExecutionProvider", {"trt_x": "a.so"}]]),
+            "providers, which",
+        ),
+        (changed(ONNX, "onnx", providers={"A": {}}), "sets options of ONNX Runtime's providers"),
+        (
+            changed(ONNX, "onnx", onnx_session_options={"extra_session_config": {"ep.x": "1"}}),
+            "session, by which",
+        ),
+        (
+            changed(
+                ONNX, "onnx", onnx_session_options={"extra_session_config": {"session.intra_op.x\n": "1"}}
+            ),
+            "session, by which",
+        ),
+        (changed(ONNX, "onnx", onnx_session_options={"extra_session_config": ["a"]}), "session, by which"),
+        (changed(ONNX, "onnx", onnx_session_options=["a"]), "session, by which"),
         ({}, "is loaded by nothing that is named"),
         ({"python_function": "x", "onnx": ["y"]}, "is loaded by nothing that is named"),
     ],
@@ -95,14 +141,28 @@ ANY = st.recursive(
     max_leaves=8,
 )
 KEYS = st.sampled_from(
-    ["loader_module", "code", "model_code_path", "model_data", "serialization_format", "skops_trusted_types"]
+    [
+        "data",
+        "providers",
+        "onnx_session_options",
+        "predict_fn",
+        "loader_module",
+        "code",
+        "model_code_path",
+        "model_data",
+        "serialization_format",
+        "skops_trusted_types",
+    ]
 )
 
 
 @given(
     st.dictionaries(
         st.sampled_from(["python_function", "pytorch", "onnx", "sklearn", "x"]) | st.text(),
-        st.dictionaries(KEYS, ANY | st.sampled_from(["mlflow.sklearn", "mlflow.pytorch", "skops"])) | ANY,
+        st.dictionaries(
+            KEYS, ANY | st.sampled_from(["mlflow.sklearn", "mlflow.pytorch", "mlflow.onnx", "skops"])
+        )
+        | ANY,
     )
 )
 def test_whatever_the_metadata_hold_there_is_an_answer_that_can_be_shown(flavors: dict[str, Any]) -> None:
