@@ -317,7 +317,7 @@ def test_env_that_says_who_a_process_is_is_refused_by_its_key(shell: Shell, name
 def test_password_in_a_requirement_is_refused_and_stored_nowhere(shell: Shell) -> None:
     refused = shell.submit("requirements: [einops, '--index-url https://me:hunter2@pypi.example/simple']\n")
     assert refused.exit_code == 2
-    assert "requirements: '--index-url https://****@pypi.example/simple' holds a password" in refused.stderr
+    assert "requirements: '--index-url https://…' holds a password" in refused.stderr
     assert "pip.conf" in refused.stderr and "hunter2" not in refused.output
     assert shell.mlflow.search_runs(shell.mlflow.experiments(), "") == []
 
