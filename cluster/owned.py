@@ -39,6 +39,16 @@ def make_owned(folder: Path, root: Path) -> str:
     return ""
 
 
+def is_open(folder: Path) -> bool:
+    """Whether it is a folder of this user's that others may write to."""
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        return False
+    own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+    return own and bool(status.st_mode & _OTHERS_WRITE)
+
+
 def _way(path: Path, root: Path) -> Iterator[Path]:
     yield from reversed([part for part in path.parents if part.is_relative_to(root)])
     yield path

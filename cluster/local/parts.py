@@ -102,13 +102,18 @@ def log_file(home: Path, part: str) -> Path:
 
 
 def ray_folder(home: Path) -> Path:
-    """Where Ray keeps its sessions.
+    """What Ray and HAProxy write on this machine is below it, and nobody but its owner gets in.
 
-    Short, whatever the home folder and TMPDIR are called: Ray and HAProxy put their sockets under it, and a
-    socket's path may have 107 characters, HAProxy's 97.
+    Short, whatever the home folder and TMPDIR are called: their sockets are there, and a socket's path may
+    have 107 characters, HAProxy's 97.
     """
     digest = hashlib.sha256(f"{os.getuid()}:{home}".encode()).hexdigest()
     return Path("/tmp") / f"journeyman-{digest[:8]}"
+
+
+def ray_sessions(home: Path) -> Path:
+    """Where Ray keeps its sessions. Ray opens it to everybody, and everything of a session (mode 0777)."""
+    return ray_folder(home) / "r"
 
 
 def mlflow_url(ports: Mapping[str, int]) -> str:
@@ -221,7 +226,7 @@ def _ray(
     token_file = ray_token_file(home)
     command = [str(machine.python), "-m", "ray.scripts.scripts", "start", "--head", "--block"]
     command += ["--num-cpus", str(machine.logical_cpus), "--disable-usage-stats"]
-    command += ["--temp-dir", str(ray_folder(home)), "--port", str(ports["ray_gcs"])]
+    command += ["--temp-dir", str(ray_sessions(home)), "--port", str(ports["ray_gcs"])]
     command += ["--include-dashboard", "true", "--dashboard-host", "127.0.0.1"]
     command += ["--dashboard-port", str(ports["ray_dashboard"])]
     command += ["--dashboard-agent-listen-port", str(ports["ray_agent"])]

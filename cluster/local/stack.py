@@ -25,6 +25,7 @@ from journeyman.cluster.local.parts import (
     control_heartbeat_file,
     log_file,
     ray_folder,
+    ray_sessions,
 )
 from journeyman.cluster.local.plan import (
     Plan,
@@ -44,7 +45,7 @@ from journeyman.cluster.local.processes import (
     owned_processes,
 )
 from journeyman.cluster.local.supervisor import FAILED_AFTER, PartState, read_state, state_file
-from journeyman.cluster.owned import make_owned
+from journeyman.cluster.owned import is_open, make_owned
 from journeyman.cluster.settings import make_home, ray_token_file, write_token
 from journeyman.errors import StackError
 from journeyman.home import make_mlflow_token
@@ -269,7 +270,7 @@ def _prepare(home: Path, previous: Plan | None) -> Plan:
     for folder in (home / "mlflow" / "artifacts", home / "runs"):
         folder.mkdir(parents=True, exist_ok=True)
     (home / "logs").mkdir(exist_ok=True)
-    _prepare_ray_folder(home)
+    prepare_ray_folder(home)
     make_mlflow_token(home)
     if not ray_token_file(home).exists():
         write_token(home, secrets.token_hex(32))
@@ -296,21 +297,27 @@ def _launch(home: Path, plan: Plan, names: tuple[str, ...]) -> None:
         )
 
 
-def _prepare_ray_folder(home: Path) -> None:
-    """Ours alone, as /tmp is everybody's; of earlier sessions only the last is kept, for its logs."""
-    folder = ray_folder(home)
+def prepare_ray_folder(home: Path) -> None:
+    """Ours alone, as /tmp is everybody's; of earlier sessions only the last is kept, for its logs.
+
+    Raises StackError where another user may have written to it.
+    """
+    folder, sessions = ray_folder(home), ray_sessions(home)
+    if is_open(folder):
+        # Versions before gave Ray the folder itself.
+        shutil.rmtree(folder, ignore_errors=True)
     if why := make_owned(folder, folder):
         raise StackError(
             f"Ray would keep its sessions, and the code of jobs, where others can change them: {why}",
             "Have it removed, or move the home folder with JOURNEYMAN_HOME.",
         )
-    for session in sorted(folder.glob("session_2*"))[:-1]:
+    for session in sorted(sessions.glob("session_2*"))[:-1]:
         shutil.rmtree(session, ignore_errors=True)
     shutil.rmtree(folder / "ha", ignore_errors=True)
     (folder / "ha").mkdir()
     link = home / "logs" / "ray-session"
     link.unlink(missing_ok=True)
-    link.symlink_to(folder / "session_latest" / "logs")
+    link.symlink_to(sessions / "session_latest" / "logs")
 
 
 def _trouble_until_up(home: Path, stack: str, report: Report) -> StackError | None:

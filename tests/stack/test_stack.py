@@ -21,6 +21,7 @@ from journeyman.cluster.local.parts import ray_folder
 from journeyman.cluster.local.plan import Plan, read_plan, write_plan
 from journeyman.cluster.local.processes import mark_of, owned_processes
 from journeyman.cluster.local.stack import PartStatus, observe, start, stop
+from journeyman.cluster.owned import why_not_owned
 from journeyman.cluster.settings import load_settings
 from journeyman.errors import StackDownError, StackError
 
@@ -45,7 +46,7 @@ app = Greeter.bind()
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "greeter_of_the_stack_test.py").write_text(APPLICATION)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     # A person's own servers, which the parts of the stack must not hear of.
     monkeypatch.setenv("RAY_ADDRESS", "http://127.0.0.1:1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
@@ -85,6 +86,8 @@ def test_stack_lives_through_kills_and_leaves_nothing_behind(home: Path) -> None
         settings = load_settings({"JOURNEYMAN_HOME": str(home)})
         assert (settings.mlflow_url, settings.ray_url) == (endpoints.mlflow_url, endpoints.ray_url)
         assert settings.cluster == "kept"
+        # Ray opens the folders of its sessions to everybody; nobody else gets there.
+        assert why_not_owned(ray_folder(home), ray_folder(home)) == ""
 
         # Ray lets nobody in without the token, which only its owner can read.
         assert httpx.get(f"{endpoints.ray_url}/api/version").status_code == 401
@@ -169,6 +172,9 @@ def test_stack_lives_through_kills_and_leaves_nothing_behind(home: Path) -> None
         kept = read_plan(home)
         assert kept is not None
         assert (kept.cluster, kept.ports) == ("kept", ports)
+
+        # Up again is the same cluster.
+        assert start(home, report, ("ray",)).ray_url == endpoints.ray_url
     finally:
         listener.close()
         foreign.kill()
