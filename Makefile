@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install grpc demo down test unit server stack lint chaos bench clean
+.PHONY: help install grpc demo down docs test unit server stack lint chaos bench clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -7,6 +7,7 @@ STAMP := .venv/.installed
 help:
 	@echo "make demo     install, train on real digits, serve the model, ask it"
 	@echo "make down     stop everything the demo started"
+	@echo "make docs     the documents as pages, build/site/index.html"
 	@echo "make test     install, then lint, types, import rules and all tests"
 	@echo "make lint     lint, types and import rules alone"
 	@echo "make unit     tests of decisions and parsers alone, in seconds; parsers are fed nonsense, too"
@@ -31,6 +32,9 @@ demo: $(STAMP)
 
 down: $(STAMP)
 	@$(BIN)/journeyman down --yes
+
+docs:
+	@.ci/docs
 
 lint: $(STAMP)
 	$(BIN)/ruff check
@@ -67,6 +71,6 @@ bench: $(STAMP)
 	@$(BIN)/python benchmarks/idle_time.py
 
 clean:
-	rm -rf .venv build dist src/*.egg-info .demo
+	rm -rf .venv .venv-docs build dist src/*.egg-info .demo
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
