@@ -248,7 +248,7 @@ def _problem(model: type[BaseModel], detail: Mapping[str, Any]) -> str:
     kind, given = detail["type"], detail["input"]
     # What pydantic adds to the path of a wrong key, nobody wrote.
     path = [part for part in detail["loc"] if part != "[key]"]
-    location = ".".join(map(str, path))
+    location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)[1:]
     if kind == "extra_forbidden":
         owner = _owner(model, path[:-1])
         known = list(owner.model_fields) if owner else []

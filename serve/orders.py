@@ -139,6 +139,7 @@ HOW = {
     "model": "its version is swapped in place, or by new replicas where it loads for long or brings Python",
     "replicas": "live",
     "limits": "live",
+    "cors": "live",
     "engine": "live",
     "resources": "by new replicas, the old ones answering until they are there",
     "allow_code": "by new replicas, the old ones answering until they are there",

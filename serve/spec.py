@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from journeyman.cluster.resources import Resources
 from journeyman.cluster.spec_file import Bytes, Count, EnvironmentName, Name, Range, Seconds, Spec
 from journeyman.errors import UsageError
 from journeyman.models.engines.engine import Engine
+from journeyman.serve.origin import ANY, origin_of
 
 _REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[1-9][0-9]*))")
 
@@ -28,6 +29,10 @@ class ModelReference:
 
     def __str__(self) -> str:
         return f"models:/{self.name}" + (f"@{self.alias}" if self.alias else f"/{self.version}")
+
+
+def _origin(text: str) -> str:
+    return text if text == ANY else origin_of(text)
 
 
 class Limits(Spec):
@@ -63,6 +68,8 @@ class ServiceSpec(Spec):
     allow_code: bool = False
     """Whether versions may run code of whoever made them: pickle, models from code and `code_paths` do."""
     env: dict[EnvironmentName, str] = {}
+    cors: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    """Origins whose pages browsers let ask, or `*` alone for all. Other programs may ask in any case."""
 
     @model_validator(mode="before")
     @classmethod
@@ -82,6 +89,18 @@ class ServiceSpec(Spec):
         if _REFERENCE.fullmatch(value) is None:
             raise ValueError(f"{value!r} is not models:/name@alias or models:/name/3")
         return value
+
+    @field_validator("cors", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: object) -> object:
+        return (given,) if isinstance(given, str) else given
+
+    @field_validator("cors")
+    @classmethod
+    def _any_alone(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if ANY in origins and len(origins) > 1:
+            raise ValueError(f"{ANY!r} lets in pages of every origin: leave out the others, or it")
+        return tuple(dict.fromkeys(origins))
 
     @field_validator("replicas")
     @classmethod

@@ -127,6 +127,8 @@ def _user_config(spec: ServiceSpec, rollout: Rollout, verdicts: str) -> dict[str
         "candidate": rollout.beside,
         "trial": rollout.trial,
         "follows": rollout.serving if rollout.surge else None,
+        # Left out where it says nothing: services of before are told nothing new.
+        **({"cors": list(spec.cors)} if spec.cors else {}),
     }
 
 

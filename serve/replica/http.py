@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from journeyman.models.arrays import Invocation, Outputs
 from journeyman.serve.protocols import invocations, open_inference, openapi
+from journeyman.serve.protocols.cors import Cors
 from journeyman.serve.protocols.errors import RequestError
 from journeyman.serve.protocols.open_inference import JSON_SIZE_HEADER, InferRequest
 from journeyman.serve.replica.call import Call
@@ -30,6 +31,8 @@ _JSON = "application/json"
 _OCTETS = "application/octet-stream"
 _TEXT = "text/plain; charset=utf-8"
 _HTML = "text/html; charset=utf-8"
+_GET = ("GET", "HEAD")
+_POST = ("POST",)
 
 
 class ScoringCall(Call):
@@ -80,17 +83,22 @@ class HttpEndpoint:
         self._metrics = metrics
         self._arriving = 0
         """Requests whose body is still on its way."""
+        self.cors = Cors()
 
     async def answer(self, request: Request, version: LoadedVersion) -> Response:
         """Whatever comes: what is refused or fails is answered too."""
         began = time.perf_counter()
         response = await self._answer_or_refuse(request, version)
+        if self.cors.speaks:
+            response.raw_headers.extend(self.cors.headers(dict(request.scope["headers"])))
         self._metrics.answered(version.version, response.status_code, time.perf_counter() - began)
         return response
 
     async def _answer_or_refuse(self, request: Request, version: LoadedVersion) -> Response:
         path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).rstrip("/")
         open_path = path.removeprefix("/v2") if path == "/v2" or path.startswith("/v2/") else None
+        if request.method == "OPTIONS":
+            return self._options(request, path, version)
         try:
             if open_path is not None:
                 return await self._answer_open_inference(request, open_path, version)
@@ -121,6 +129,13 @@ class HttpEndpoint:
         if path:
             return _response(version, b"\n", _TEXT)
         return _response(version, version.description)
+
+    def _options(self, request: Request, path: str, version: LoadedVersion) -> Response:
+        """Whatever the path: a browser that is let through is told of a wrong one by the request itself."""
+        methods = ", ".join(_POST if path == "/invocations" or path.endswith("/infer") else _GET)
+        response = _response(version, b"", None, 204, {"allow": f"{methods}, OPTIONS"})
+        response.raw_headers.extend(self.cors.preflight(dict(request.scope["headers"]), methods))
+        return response
 
     async def _described(self, for_people: bool, version: LoadedVersion) -> Response:
         model = version.model
@@ -199,7 +214,7 @@ class HttpEndpoint:
 def _response(
     version: LoadedVersion,
     body: bytes,
-    media_type: str = _JSON,
+    media_type: str | None = _JSON,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
@@ -209,13 +224,13 @@ def _response(
 
 
 def _check_method(request: Request, post: bool) -> None:
-    allowed = ("POST",) if post else ("GET", "HEAD")
+    allowed = _POST if post else _GET
     if request.method not in allowed:
         raise RequestError(
             f"Use {allowed[0]} here, not {request.method}.",
             status=405,
             error_code="METHOD_NOT_ALLOWED",
-            headers={"allow": ", ".join(allowed)},
+            headers={"allow": ", ".join((*allowed, "OPTIONS"))},
         )
 
 

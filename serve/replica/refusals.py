@@ -5,8 +5,19 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from journeyman.serve.protocols.errors import INTERNAL_ERROR, RequestError
+from mlflow.exceptions import MlflowException
+
+from journeyman.serve.protocols.errors import (
+    BAD_REQUEST,
+    INTERNAL_ERROR,
+    INVALID_PARAMETER_VALUE,
+    RequestError,
+)
 from journeyman.serve.replica.version import LoadedVersion
+
+_OF_THE_CALLER = {BAD_REQUEST, INVALID_PARAMETER_VALUE, "MALFORMED_REQUEST"}
+"""Codes of MLflow by which a model says that it was asked wrongly."""
+_MOST_CHARACTERS = 400
 
 _log = logging.getLogger(__name__)
 
@@ -29,13 +40,30 @@ class Names:
         raise RequestError(message, status=404, error_code="RESOURCE_DOES_NOT_EXIST")
 
     def failure(self, error: BaseException, loaded: LoadedVersion, request_id: str) -> RequestError:
-        """For what the model raised on a request, none of which is the caller's; the log has it."""
+        """For what the model raised on a request.
+
+        What MLflow, or the model by its means, says of the input is the caller's; all else is not, and the
+        log has it.
+        """
+        if isinstance(error, MlflowException) and error.error_code in _OF_THE_CALLER:
+            return RequestError(
+                f"The model refuses this request: {_shortened(error.message)}", error_code=error.error_code
+            )
         _log.error(
             "version %s of %s failed on request %s", loaded.version, self.model, request_id, exc_info=error
         )
         return RequestError(
             "The model failed on this request; its log says how.", status=500, error_code=INTERNAL_ERROR
         )
+
+
+def _shortened(text: str) -> str:
+    """In one line. MLflow shows the whole table that it refuses, and then why."""
+    line = " ".join(text.split())
+    if len(line) <= _MOST_CHARACTERS:
+        return line
+    half = _MOST_CHARACTERS // 2
+    return f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
 
 
 def check_size(size_bytes: int, limit_bytes: int) -> None:

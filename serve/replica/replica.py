@@ -24,6 +24,7 @@ from journeyman.cluster.priority import use_idle_time
 from journeyman.errors import JourneymanError
 from journeyman.models.engines.engine import Engine
 from journeyman.models.model import ModelError
+from journeyman.serve.protocols.cors import Cors
 from journeyman.serve.records import GENERATION
 from journeyman.serve.replica.compute_queue import ComputeQueue
 from journeyman.serve.replica.deployment import Arguments
@@ -88,6 +89,7 @@ class Replica:
         error would end it.
         """
         self._queue.limits = Limits.model_validate(user_config.get("limits", {}))
+        self._http.cors = Cors(user_config.get("cors", ()))
         self._meet(Ordered(_target(user_config)))
         if self._serving is not None:
             return

@@ -198,6 +198,6 @@ def test_refusals_have_the_shape_of_the_protocol(url: str) -> None:
         answer = httpx.request(method, url + path, headers=headers, content=b"" if method == "POST" else None)
         assert (answer.status_code, set(answer.json())) == (status, {"error"}), path
         assert told in answer.json()["error"]
-    assert httpx.get(f"{url}/v2/models/{NAME}/infer").headers["allow"] == "POST"
+    assert httpx.get(f"{url}/v2/models/{NAME}/infer").headers["allow"] == "POST, OPTIONS"
     # The one beside it keeps its own.
     assert set(httpx.get(f"{url}/invocations").json()) == {"error_code", "message"}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
+import httpx
 import pytest
 import torch
 
@@ -15,7 +16,7 @@ from journeyman.client import Client
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import Settings
 
-from .conftest import registered
+from .conftest import ROW, registered
 
 NAME = "reordered"
 LIMIT_S = 180.0
@@ -27,6 +28,7 @@ CHANGES: list[Change] = [
     ("replicas=2", True, 2),
     ("replicas=1", None, 1),
     ("limits={time: 30s, queue: 50}", True, 1),
+    ("cors=[https://app.example.com]", True, 1),
     ("engine=torch.export", True, 1),
     ("env.GREETING=hello", False, 1),
     ("project=elsewhere", True, 1),
@@ -36,6 +38,28 @@ OTHERS: list[Change] = [
     ("allow_code=true", False, 1),
     ("project=elsewhere", True, 1),
 ]
+
+
+def _lets_in_pages_of(origin: str, url: str) -> None:
+    """As a browser asks: first whether it may, then what it wants, and both answers must say so."""
+    asks = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+    deadline = time.monotonic() + 30
+    # Serve hands a new config to its replicas a moment after it has taken it.
+    while (
+        "vary"
+        not in (ahead := httpx.options(f"{url}/invocations", headers={"origin": origin, **asks})).headers
+    ):
+        assert time.monotonic() < deadline, ahead.headers
+        time.sleep(0.1)
+    assert (ahead.status_code, ahead.headers["access-control-allow-headers"]) == (204, "content-type")
+    posted = httpx.post(f"{url}/invocations", json=ROW, headers={"origin": origin})
+    refused = httpx.get(f"{url}/v2/models/other", headers={"origin": origin})
+    for answer, status in ((ahead, 204), (posted, 200), (refused, 404)):
+        assert answer.status_code == status
+        assert answer.headers["access-control-allow-origin"] == origin
+        assert "x-request-id" in answer.headers["access-control-expose-headers"]
+    other = httpx.post(f"{url}/invocations", json=ROW, headers={"origin": "https://other.example"})
+    assert (other.status_code, "access-control-allow-origin" in other.headers) == (200, False)
 
 
 @pytest.mark.parametrize("table", [CHANGES, pytest.param(OTHERS, marks=pytest.mark.long)])
@@ -92,6 +116,8 @@ def test_each_key_arrives_as_it_is_told_and_no_request_fails(
                 if stay:
                     assert there <= now, f"{assignment} replaced the replicas"
                 there = now
+                if key == "cors":
+                    _lets_in_pages_of("https://app.example.com", client.service(NAME).url)
             _, [back] = client.rollback(NAME)
             assert back.startswith("project: elsewhere → default")
             time.sleep(1)
