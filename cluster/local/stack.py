@@ -47,6 +47,7 @@ from journeyman.cluster.local.processes import (
 from journeyman.cluster.local.supervisor import FAILED_AFTER, PartState, read_state, state_file
 from journeyman.cluster.owned import is_open, make_owned
 from journeyman.cluster.settings import make_home, ray_token_file, write_token
+from journeyman.cluster.warm.told import read_states, start_in_words
 from journeyman.errors import StackError
 from journeyman.home import make_mlflow_token
 from journeyman.version import VERSION
@@ -92,6 +93,8 @@ class StackStatus:
     """Whether something else started the cluster: control alone runs here."""
     parts: tuple[PartStatus, ...]
     logical_cpus: int
+    processes: str
+    """How those of jobs and services start, in words; empty where they do so elsewhere."""
     notes: tuple[str, ...]
 
 
@@ -182,12 +185,14 @@ def observe(home: Path) -> StackStatus:
             notes.append(
                 "the supervisor is gone: `journeyman up` takes over what runs, `journeyman down` ends it"
             )
+    attached = plan is not None and plan.target is not None
     return StackStatus(
         running=supervised,
         cluster=plan.cluster if plan is not None else "",
-        attached=plan is not None and plan.target is not None,
+        attached=attached,
         parts=parts,
         logical_cpus=this_machine().logical_cpus,
+        processes=_start_in_words(plan.stack) if plan is not None and supervised and not attached else "",
         notes=tuple(notes),
     )
 
@@ -205,6 +210,10 @@ def _part_status(part: PartState, *, supervised: bool, left: set[int]) -> PartSt
         restarts=part.restarts,
         log=part.log,
     )
+
+
+def _start_in_words(stack: str) -> str:
+    return start_in_words(read_states(mark_of(stack, "ray")), psutil.pids())
 
 
 # -- starting ------------------------------------------------------------------------------------------

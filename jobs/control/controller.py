@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -15,6 +16,7 @@ from journeyman.cluster.identity import told_left_out, without_identity
 from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_state import Application, RayJob
 from journeyman.cluster.settings import Settings
+from journeyman.cluster.warm.command import warm_python
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError, UnreachableError
 from journeyman.jobs.attempt import ADMITTED, ENDED_MS, admitted_text, moment
 from journeyman.jobs.control.actions import (
@@ -42,6 +44,7 @@ from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase, may_follow
 from journeyman.jobs.place import read_places
 from journeyman.jobs.records import JobRecord
+from journeyman.jobs.spec import TrainSpec
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import Run, shortened
@@ -53,7 +56,7 @@ BARRED_S = 30.0
 MAX_REASON_CHARACTERS = 1500
 MAX_START_RETRIES = 3
 """How often Ray Train waits for the nodes of an attempt that fitted when it began, a minute each time."""
-ENTRYPOINT = "python -m journeyman.jobs.driver"
+_DRIVER = ("-m", "journeyman.jobs.driver")
 
 
 class ReplacedError(Exception):
@@ -299,7 +302,8 @@ class JobController:
             self._ray.keep_package(self._package)
             environment["py_modules"] = [package_uri(self._package.package)]
         self._check_lease()
-        self._ray.submit(f"{run.run_id}-{attempt}", ENTRYPOINT, environment, {"journeyman_job": run.name})
+        command = entrypoint(job.spec, self._settings)
+        self._ray.submit(f"{run.run_id}-{attempt}", command, environment, {"journeyman_job": run.name})
 
     def _stop(self, submission_id: str) -> None:
         """One that Ray does not know has ended."""
@@ -358,6 +362,16 @@ class JobController:
         self._mlflow.set_tags(run.run_id, tags)
 
 
+def entrypoint(spec: TrainSpec, settings: Settings) -> str:
+    """The command of an attempt's driver."""
+    return warm_python(*_DRIVER) if _starts_warm(spec, settings) else shlex.join(("python", *_DRIVER))
+
+
+def _starts_warm(spec: TrainSpec, settings: Settings) -> bool:
+    """Where the nodes have this very interpreter, and the job no other one."""
+    return not settings.attached and not spec.requirements
+
+
 def runtime_env(start: Start, claimant: str, settings: Settings) -> dict[str, Any]:
     """Ray's runtime environment of one attempt. Secrets are not in it: Ray's REST answers show it."""
     run, spec = start.job.run, start.job.spec
@@ -387,6 +401,8 @@ def runtime_env(start: Start, claimant: str, settings: Settings) -> dict[str, An
         "working_dir": package_uri(package_name(start.job.code_sha256)),
         "env_vars": environment | without_identity(spec.env),
     }
+    if _starts_warm(spec, settings):
+        runtime["py_executable"] = warm_python()
     if spec.requirements:
         runtime["pip"] = {"packages": list(spec.requirements), "pip_check": False}
     return runtime

@@ -8,8 +8,6 @@ another version are therefore had by a change of their environment.
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +16,7 @@ from journeyman.cluster.archive import Archive, package_uri
 from journeyman.cluster.identity import without_identity
 from journeyman.cluster.resources import actor_options
 from journeyman.cluster.spec_file import Range
+from journeyman.cluster.warm.command import warm_python
 from journeyman.serve.records import DEPLOYMENT, GENERATION, Rollout
 from journeyman.serve.spec import ServiceSpec
 
@@ -90,7 +89,7 @@ def application_config(
 def replica_python() -> str:
     """What Ray is told to start instead of Python (`py_executable`), on a machine that has this very one."""
     # Without -P a folder of the name `ray` where Ray starts its workers would be imported.
-    return shlex.join([sys.executable, "-P", "-m", _PROCESS])
+    return warm_python("-P", "-m", _PROCESS)
 
 
 def process_environment(spec: ServiceSpec) -> dict[str, str]:

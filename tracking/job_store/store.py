@@ -66,17 +66,29 @@ def _recorder(server_url: str) -> Recorder:
     return Recorder(server_url, Job.from_environment(os.environ))
 
 
-# As the process began: `mlflow.set_tracking_uri` sets the variable, and a job's run does not move.
-_SERVER_URL = os.environ.get(TRACKING_URI)
+@functools.cache
+def url_at_start() -> str | None:
+    """Where the job's run is; called first as the process begins.
+
+    `mlflow.set_tracking_uri` sets the variable, and a job's run does not move.
+    """
+    return os.environ.get(TRACKING_URI)
 
 
 def _job_server(store_uri: str) -> str:
-    return (_SERVER_URL or store_uri).rstrip("/")
+    return (url_at_start() or store_uri).rstrip("/")
+
+
+def begin() -> None:
+    """What a process reads once, as it begins; called anew in one that is forked and is a job's only then."""
+    if RUN_ID in os.environ:
+        url_at_start()
+    _answer_every_address()
 
 
 # MLflow loads this module when all of its own stores are known.
-_answer_every_address()
-if RUN_ID in os.environ:
-    # Here and not with the recorder: callbacks run last in, first out, and MLflow's own, which ends the run
-    # and logs the last system metrics, is registered after this module is loaded.
-    atexit.register(flush, EXIT_FLUSH_S)
+begin()
+# Here and not with the recorder: callbacks run last in, first out, and MLflow's own, which ends the run and
+# logs the last system metrics, is registered after this module is loaded. Where nothing is recorded it does
+# nothing.
+atexit.register(flush, EXIT_FLUSH_S)

@@ -270,6 +270,8 @@ def _print_stack(stack: StackStatus) -> None:
     say()
     if not stack.attached:
         say(f"{stack.logical_cpus} logical CPUs for jobs and services")
+        if stack.processes:
+            say(f"their processes start {stack.processes}")
     for note in stack.notes:
         say(f"note: {note}")
 
