@@ -56,6 +56,11 @@ BARRED_S = 30.0
 MAX_REASON_CHARACTERS = 1500
 MAX_START_RETRIES = 3
 """How often Ray Train waits for the nodes of an attempt that fitted when it began, a minute each time."""
+_POLL_S = 0.25
+_POLLS_A_SECOND = 32
+"""Of workers by Ray Train's controller: each takes it about 1 ms of processor time."""
+_MOST_POLL_S = 2.0
+"""Ray Train's own interval, whatever the number of workers."""
 _DRIVER = ("-m", "journeyman.jobs.driver")
 
 
@@ -372,6 +377,14 @@ def _starts_warm(spec: TrainSpec, settings: Settings) -> bool:
     return not settings.attached and not spec.requirements
 
 
+def poll_interval_s(workers: int) -> float:
+    """How often Ray Train's controller looks after its workers.
+
+    A report waits for such a look where the one before it was not taken yet, and so does the end of a job.
+    """
+    return min(max(_POLL_S, workers / _POLLS_A_SECOND), _MOST_POLL_S)
+
+
 def runtime_env(start: Start, claimant: str, settings: Settings) -> dict[str, Any]:
     """Ray's runtime environment of one attempt. Secrets are not in it: Ray's REST answers show it."""
     run, spec = start.job.run, start.job.spec
@@ -394,6 +407,7 @@ def runtime_env(start: Start, claimant: str, settings: Settings) -> dict[str, An
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         # Ray's patch sends prints through its own logger, which merges what ranks print alike.
         "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+        "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": f"{poll_interval_s(start.workers):g}",
     }
     if not settings.attached:
         environment["JOURNEYMAN_HOME"] = str(settings.home)

@@ -6,6 +6,7 @@ import pytest
 
 from journeyman.jobs.attempt import READY_MS, moment
 from journeyman.jobs.control.attempts import READY_S
+from journeyman.jobs.control.controller import poll_interval_s
 from journeyman.jobs.environment import WORKERS
 from journeyman.jobs.records import read_job
 from journeyman.tracking import records
@@ -146,3 +147,24 @@ def test_place_of_a_job_whose_workers_are_there_is_taken_once(ready: bool) -> No
     world.turn(2)
     # Until its workers have told, it may have nothing yet.
     assert world.run(other).phase == ("starting" if ready else "queued")
+
+
+@pytest.mark.parametrize(
+    ("workers", "interval_s"), [(1, 0.25), (2, 0.25), (8, 0.25), (16, 0.5), (64, 2.0), (1000, 2.0)]
+)
+def test_controller_of_few_workers_looks_after_them_often(workers: int, interval_s: float) -> None:
+    assert poll_interval_s(workers) == interval_s
+
+
+def test_interval_of_an_attempt_follows_its_workers_and_a_spec_may_set_its_own() -> None:
+    world = World()
+    world.ray.add_node({"CPU": 16.0})
+    told = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"
+    plain = world.submit("plain", workers="16")
+    own = world.submit("own", workers="2", env={told: "1"})
+    world.turn(2)
+    intervals = {
+        submission.submission_id.rpartition("-")[0]: submission.runtime_env["env_vars"][told]
+        for submission in world.ray.submissions
+    }
+    assert intervals == {plain: "0.5", own: "1"}
