@@ -31,8 +31,6 @@ _NAMES = frozenset(
         # What a job's own environment is: control says it to Ray.
         "RAY_OVERRIDE_JOB_RUNTIME_ENV",
         "RAY_RUNTIME_ENV_HOOK",
-        # What comes before a service in each process that answers for it: the stack says it.
-        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH",
     }
 )
 _BEGINNINGS = (

@@ -13,7 +13,7 @@ from journeyman.cluster.capacity import Capacity, Growth, Occupant, nodes_to_com
 from journeyman.cluster.node_summary import launched_by_autoscaler, living_nodes, scaled_by_monitor
 from journeyman.cluster.ray_state import Application, RayJob, Replica
 from journeyman.errors import DeniedError, NotFoundError, RefusedError, UnreachableError
-from journeyman.home import home_folder, why_not_asked
+from journeyman.home import home_folder, trusts_proxies, why_not_asked
 
 STACK_TIMEOUT_S = 15.0
 """A process that is frozen in the kernel keeps whoever looks into it for ever."""
@@ -35,6 +35,7 @@ class Ray:
             base_url=self.url,
             headers=headers,
             timeout=httpx.Timeout(30, connect=5),
+            trust_env=trusts_proxies(self.url),
             # Reading the certificates takes 40 ms, for which plain http has no use.
             verify=self.url.startswith("https://"),
         )

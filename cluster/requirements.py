@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import parse_qsl, unquote
@@ -59,8 +60,10 @@ def why_secret(line: str) -> str:
     """What of a line for pip is a secret, in words; empty where it holds none. A variable is none.
 
     A password with a `/`, `?` or `#` that is not percent-encoded is none for pip, which ends the address of
-    the server there. It is stored with the line all the same.
+    the server there. It is stored with the line all the same. Doubles of letters count as
+    the letters.
     """
+    line = unicodedata.normalize("NFKC", line)
     if why := next(filter(None, map(_why_secret, _ADDRESS.finditer(line))), ""):
         return why
     passwords = (bare["all"].rpartition("@")[0].partition(":")[2] for bare in _BARE.finditer(line))

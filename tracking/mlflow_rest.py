@@ -18,7 +18,7 @@ import httpx
 import orjson
 
 from journeyman.errors import DeniedError, NotFoundError, RefusedError, UnreachableError
-from journeyman.home import home_folder, why_not_asked
+from journeyman.home import home_folder, trusts_proxies, why_not_asked
 from journeyman.tracking.access import HOW_TO_SET, Access, certificates
 from journeyman.tracking.job_store.environment import RUN_ID
 from journeyman.tracking.records import Run, parse_run, storable
@@ -83,6 +83,7 @@ class Mlflow:
             timeout=httpx.Timeout(30, connect=5),
             # MLflow closes what is idle for 5 s, as long as httpx would keep it: a request then is lost.
             limits=httpx.Limits(keepalive_expiry=2),
+            trust_env=trusts_proxies(self.url),
             # Reading the certificates takes 40 ms, for which plain http has no use.
             verify=certificates(environ) if self.url.startswith("https://") else False,
         )

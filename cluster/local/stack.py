@@ -230,6 +230,8 @@ def _take_over(
     plan = replace(plan, versions=installed_versions())
     _end_parts(plan.stack, (SUPERVISOR, *change.ended))
     if plan.target is None and "mlflow" not in change.kept:
+        # What the supervisor has started meanwhile would know the old token.
+        _end_parts(plan.stack, ("mlflow",))
         make_mlflow_token(home)
     _launch(home, plan, names)
     return plan

@@ -58,6 +58,16 @@ def requirements(spec: TrainSpec, folder: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(line for _, line in lines))
 
 
+def check_no_password(address: str, where: str) -> None:
+    """Raises SpecError where an address of a spec, or what it says of an index, holds a secret."""
+    if why := why_secret(address):
+        raise SpecError(
+            f"{where}: {before_address(address)!r} holds {why}",
+            "A spec is stored and shown. Name a variable under `secrets:`, or keep it on the nodes: in their "
+            "`pip.conf`, `.netrc` or the environment of Ray there.",
+        )
+
+
 def _read(path: Path, above: tuple[Path, ...]) -> Iterator[tuple[str, str]]:
     """Each line with the file it stands in; those of a file that is named stand where it is named."""
     try:

@@ -27,7 +27,7 @@ from journeyman.jobs.run_line import read_run
 from journeyman.jobs.spec import TrainSpec
 from journeyman.jobs.submit.code import git_state, pack, travelling
 from journeyman.jobs.submit.params import run_params
-from journeyman.jobs.submit.requirements import requirements
+from journeyman.jobs.submit.requirements import check_no_password, requirements
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import Run
@@ -71,6 +71,7 @@ def _checked(file: Path, assignments: Sequence[str], home: Path | None, storage:
     spec = parse(TrainSpec, loaded, str(file))
     check_names(spec.env, f"{file}: env")
     check_names(spec.secrets, f"{file}: secrets")
+    _check_addresses(spec, file)
     folder = file.absolute().parent
     checkpoints = _storage(spec, folder, storage)
     kept = Path(checkpoints) if checkpoints and "://" not in checkpoints else None
@@ -110,6 +111,18 @@ def _checked(file: Path, assignments: Sequence[str], home: Path | None, storage:
         files=len(files),
         remarks=tuple(f"{file}: {remark}" for remark in remarks),
     )
+
+
+def _check_addresses(spec: TrainSpec, file: Path) -> None:
+    data = {f"data.{name}": location for name, location in spec.data.items()}
+    for key, place in {**data, "storage": spec.storage or ""}.items():
+        # Else it is a path, which may have any name.
+        if "://" in place:
+            check_no_password(place, f"{file}: {key}")
+    for name, value in spec.env.items():
+        # pip and uv take their index from there, too.
+        if name.startswith(("PIP_", "UV_")):
+            check_no_password(value, f"{file}: env.{name}")
 
 
 def _shortened(told: Sequence[str]) -> list[str]:

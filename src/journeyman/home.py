@@ -76,6 +76,14 @@ def own_mlflow(environ: Mapping[str, str]) -> OwnMlflow | None:
     return OwnMlflow(url=url, token=token) if isinstance(url, str) and token else None
 
 
+def trusts_proxies(url: str) -> bool:
+    """Whether what the environment says of proxies holds for it: of an address of this machine it does not.
+
+    A proxy is elsewhere, where 127.0.0.1 is another machine, and would be shown the token.
+    """
+    return urlsplit(url).hostname not in ("127.0.0.1", "::1", "localhost")
+
+
 def why_not_asked(url: str, home: Path) -> str:
     """Why a part of the stack that this home folder runs is not asked, in words: what listens there is none.
 
@@ -83,7 +91,7 @@ def why_not_asked(url: str, home: Path) -> str:
     be carried out. Empty where the kernel does not tell, and for every other address.
     """
     own = _own_addresses(home)
-    if not any(_is_same_server(url, str(own.get(name))) for name in ("mlflow_url", "ray_url")):
+    if not any(_is_same_server(url, str(own.get(name))) for name in ("mlflow_url", "ray_url", "serve_url")):
         return ""
     parts = urlsplit(url)
     uid = uid_of_listener((parts.hostname or "", parts.port or 0))

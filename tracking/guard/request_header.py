@@ -10,6 +10,7 @@ import inspect
 import os
 
 from mlflow.tracking.request_header.abstract_request_header_provider import RequestHeaderProvider
+from requests.utils import get_environ_proxies
 
 from journeyman.home import home_folder, own_mlflow, why_not_asked
 
@@ -28,7 +29,8 @@ class TokenOfOwnStack(RequestHeaderProvider):  # type: ignore[misc]  # MLflow is
         asked = _asked_address()
         if mlflow is None or asked is None or not mlflow.is_at(asked):
             return {}
-        if why_not_asked(asked, home_folder(os.environ)):
+        if why_not_asked(asked, home_folder(os.environ)) or get_environ_proxies(asked):
+            # A proxy would be shown it, and is no way to this machine.
             return {}
         return {"Authorization": f"Bearer {mlflow.token}"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from journeyman.errors import (
     UnreachableError,
     UnreadableError,
 )
+from journeyman.home import home_folder, trusts_proxies, why_not_asked
 from journeyman.models import own_code
 from journeyman.serve import verdict
 from journeyman.serve.records import observed_text, read_service
@@ -339,13 +341,16 @@ def _url(connection: Connection, name: str) -> str:
 
 
 def _ask(method: str, url: str, body: bytes, content_type: str) -> Answer:
-    with httpx.Client(timeout=60, verify=url.startswith("https://")) as http:
+    secure = url.startswith("https://")
+    with httpx.Client(timeout=60, verify=secure, trust_env=trusts_proxies(url)) as http:
         began = time.perf_counter()
         try:
+            if why := why_not_asked(url, home_folder(os.environ)):
+                raise httpx.ConnectError(why)
             answer = http.request(method, url, content=body, headers={"content-type": content_type})
         except httpx.HTTPError as error:
             raise UnreachableError(
-                f"the service at {url} does not answer: {type(error).__name__}",
+                f"the service at {url} does not answer: {why or type(error).__name__}",
                 "`journeyman services` tells which are up and why.",
             ) from None
         seconds = time.perf_counter() - began

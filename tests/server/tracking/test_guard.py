@@ -581,6 +581,28 @@ def test_where_the_kernel_tells_nothing_of_who_listens_the_stack_is_asked(
     assert seen == [f"Bearer {before}", f"Bearer {before}", f"Bearer {read_mlflow_token(tmp_path)}"]
 
 
+def test_proxy_of_the_environment_is_not_shown_the_token_and_is_no_way_to_this_machine(
+    noted: tuple[Callable[[], str], list[str | None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, seen = noted
+    own, proxy = server(), server()
+    make_mlflow_token(tmp_path)
+    ports = DEFAULT_PORTS | {"mlflow": int(own.rpartition(":")[2])}
+    write_plan(tmp_path, Plan(cluster="c", ports=ports), running=True)
+    monkeypatch.setenv("JOURNEYMAN_HOME", str(tmp_path))
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", proxy)
+    MlflowClient(tracking_uri=own, registry_uri=own).search_experiments()
+    # It asked the proxy: MLflow's client does as the environment says.
+    assert seen == [None]
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with closing(Mlflow(own, os.environ)) as mlflow, closing(Ray(own, "of-ray", os.environ)) as ray:
+        mlflow.experiments()
+        ray.applications()
+    assert seen == [None, f"Bearer {read_mlflow_token(tmp_path)}", "Bearer of-ray"]
+
+
 def test_dashboard_has_a_code_where_the_server_wants_a_token(
     noted: tuple[Callable[[], str], list[str | None]], tmp_path: Path
 ) -> None:

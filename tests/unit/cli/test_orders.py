@@ -322,6 +322,26 @@ def test_password_in_a_requirement_is_refused_and_stored_nowhere(shell: Shell) -
     assert shell.mlflow.search_runs(shell.mlflow.experiments(), "") == []
 
 
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("data: {train: 'https://me:hunter2@host.example/x.csv'}", "data.train"),
+        ("data: {train: 'https://host.example/x.csv?X-Amz-Signature=hunter2'}", "data.train"),
+        ("storage: s3://key:hunter2@bucket/runs", "storage"),
+        ("env: {PIP_INDEX_URL: 'https://me:hunter2@pypi.example/simple'}", "env.PIP_INDEX_URL"),
+        ("env: {UV_INDEX: 'own=https://me:hunter2@pypi.example/simple'}", "env.UV_INDEX"),
+    ],
+)
+def test_password_in_an_address_of_a_spec_is_refused_and_stored_nowhere(
+    shell: Shell, line: str, key: str
+) -> None:
+    refused = shell.submit(f"{line}\n")
+    assert refused.exit_code == 2
+    assert f"{key}: " in refused.stderr and "holds a " in refused.stderr
+    assert "secrets:" in refused.stderr and "hunter2" not in refused.output
+    assert shell.mlflow.search_runs(shell.mlflow.experiments(), "") == []
+
+
 FROM_CODE = b"flavors: {python_function: {model_code_path: /home/a/model.py, code: null}}"
 PYTORCH = (
     b"flavors: {python_function: {loader_module: mlflow.pytorch}, pytorch: {model_data: data, code: null}}"

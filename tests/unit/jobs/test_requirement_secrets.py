@@ -59,6 +59,8 @@ def checked(*lines: str, file: Path | None = None) -> tuple[str, ...]:
         f"--index-url https:%2F%2Fme:{SECRET}@pypi.example/simple",
         f"--index-url https:/me:{SECRET}@pypi.example/simple",
         f"--index-url me:{SECRET}@pypi.example/simple",
+        f"--index-url https://me\uff1a{SECRET}@pypi.example/simple",
+        f"--index-url https://me:{SECRET}\uff20pypi.example/simple",
         f"--index-url=me:{SECRET}@pypi.example/simple",
         f"einops @ https://ghp_{SECRET}@github.example/einops.git",
     ],
