@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +11,19 @@ import typer
 
 from journeyman.cli.attempts import HEADINGS, attempt_rows, clock
 from journeyman.cli.connection import connect, connect_to_write
+from journeyman.cli.following import (
+    FOLLOWED_METRICS,
+    detached,
+    elapsed,
+    follow_to_its_end,
+    log_lines,
+    outcome,
+    print_failure,
+    remark,
+)
 from journeyman.cli.output import (
     complain,
     confirm,
-    duration,
     examples,
     headline,
     number,
@@ -31,28 +37,14 @@ from journeyman.cli.output import (
     sparkline,
     visible,
 )
-from journeyman.errors import UnreachableError, UsageError
+from journeyman.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.live import Live
-
     from journeyman.client import Client, Job
-    from journeyman.client.log_reader import LogChunk
 
 verbs = typer.Typer()
 
-POLL_S = 1.0
-METRICS_EVERY_S = 2.0
-"""Without a terminal, lines of metrics come no more often."""
-PATIENCE_S = 60.0
-"""How long a server may be gone while someone follows: MLflow restarts within seconds."""
-FOLLOWED_METRICS = 4
-REMARK_CHARACTERS = 200
-FAILURE_LINES = 20
 REFERENCE = "The beginning of an id, or a name for its latest job; else the last submitted."
-
-Line = tuple[str, str]
-"""Where a line of log comes from, and the line."""
 
 
 # -- submitting ----------------------------------------------------------------------------------------
@@ -96,7 +88,7 @@ def submit(
     say(f"submitted {job.name} {short(job.run_id)}")
     say(job.url)
     if follow:
-        raise typer.Exit(_follow(client, job).exit_code)
+        raise typer.Exit(follow_to_its_end(client, job).exit_code)
     say(f"Next: `journeyman logs {short(job.run_id)} -f`, `journeyman job {short(job.run_id)}`.")
 
 
@@ -120,147 +112,12 @@ def try_here(
 
     home = home_folder(os.environ)
     order = read_order(file, assignments, home, str(home / "runs"))
-    for remark in order.remarks:
-        _warn(remark)
+    for said in order.remarks:
+        _warn(said)
     # A spec that cannot be is refused before seconds of imports.
     from journeyman.jobs.try_local import try_order
 
     raise typer.Exit(try_order(order, home))
-
-
-# -- following -----------------------------------------------------------------------------------------
-
-
-def _follow(client: Client, job: Job) -> Job:
-    try:
-        job = _watch_on_terminal(client, job) if sys.stdout.isatty() else _watch_in_lines(client, job)
-    except KeyboardInterrupt:
-        raise _detached(job) from None
-    if job.readable and job.phase == "failed":
-        _print_failure(client, job)
-    say(outcome(job))
-    print_fields([("Model", job.model_version or ""), ("MLflow", job.url)])
-    return job
-
-
-def _detached(job: Job) -> typer.Exit:
-    reference = short(job.run_id)
-    complain(
-        f"detached; the job goes on: `journeyman logs {reference} -f`, `journeyman cancel {reference}`", ""
-    )
-    return typer.Exit(130)
-
-
-def _watch(client: Client, job: Job) -> Iterator[Job]:
-    """The job as it is, again and again, until it has ended. Raises UnreachableError after PATIENCE_S."""
-    seen_s = time.monotonic()
-    while True:
-        try:
-            job = client.job(job.run_id)
-            seen_s = time.monotonic()
-        except UnreachableError:
-            if time.monotonic() - seen_s > PATIENCE_S:
-                raise
-        yield job
-        if job.ended:
-            return
-        time.sleep(POLL_S)
-
-
-def _watch_in_lines(client: Client, submitted: Job) -> Job:
-    phase_said = metrics_said = ""
-    metrics_s = 0.0
-    job = submitted
-    for job in _watch(client, submitted):
-        if (line := phase_line(job)) != phase_said:
-            phase_said = line
-            say(line)
-        line = metrics_line(job)
-        due = job.ended or time.monotonic() - metrics_s >= METRICS_EVERY_S
-        if line and line != metrics_said and due:
-            metrics_said, metrics_s = line, time.monotonic()
-            say(line)
-    return job
-
-
-def _watch_on_terminal(client: Client, submitted: Job) -> Job:
-    from rich.live import Live
-
-    from journeyman.cli.output import console
-
-    course: dict[str, list[float]] = defaultdict(list)
-    steps: dict[str, int] = {}
-    said = ""
-    job = submitted
-    with Live(console=console(), refresh_per_second=4, transient=True) as live:
-        for job in _watch(client, submitted):
-            if (line := phase_line(job)) != said:
-                said = line
-                live.console.print(visible(line))
-            for name in headline(job.metrics, FOLLOWED_METRICS):
-                if steps.get(name) != job.steps.get(name, 0):
-                    steps[name] = job.steps.get(name, 0)
-                    course[name].append(job.metrics[name])
-            _draw(live, job, course)
-    if line := metrics_line(job):
-        say(line)
-    return job
-
-
-def _draw(live: Live, job: Job, course: dict[str, list[float]]) -> None:
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    now_ms = time.time() * 1000
-    head = Text(f"{job.name} {short(job.run_id)}  {job.phase}  {_elapsed(job, now_ms)}", style="bold")
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name in headline(job.metrics, FOLLOWED_METRICS):
-        table.add_row(
-            name, number(job.metrics[name]), f"step {job.steps.get(name, 0)}", sparkline(course.get(name, []))
-        )
-    live.update(Group(head, table))
-
-
-def phase_line(job: Job) -> str:
-    attempt = f"attempt {job.attempt}: " if job.attempt > 1 else ""
-    return f"{job.phase:<10} {attempt}{job.reason}".rstrip()
-
-
-def metrics_line(job: Job) -> str:
-    """`step 40  loss 0.31  accuracy 0.88`, or nothing where there are no metrics yet."""
-    names = headline(job.metrics, FOLLOWED_METRICS)
-    if not names:
-        return ""
-    step = max(job.steps.get(name, 0) for name in names)
-    return "  ".join([f"step {step}", *(f"{name} {number(job.metrics[name])}" for name in names)])
-
-
-def outcome(job: Job) -> str:
-    took = f" after {_elapsed(job, 0)}" if job.started_ms is not None and job.ended_ms is not None else ""
-    why = f": {_in_short(job.reason)}" if job.reason else ""
-    return f"{job.name} {short(job.run_id)} {job.phase}{took}{why}"
-
-
-def _print_failure(client: Client, job: Job) -> None:
-    """The last words of the rank that failed first, or of all where none is known, and what to do."""
-    from journeyman.jobs.outcome import ADVICE, Cause
-
-    ended = job.outcome
-    if ended is not None:
-        where = f", on {ended.node}" if ended.node else ""
-        first = f"; first failed rank {ended.rank}{where}" if ended.rank is not None else ""
-        say(f"Cause: {ended.cause}{first}")
-    rank = "all" if ended is None or ended.rank is None else str(ended.rank)
-    if ended is not None and ended.detail:
-        last = deque(((f"rank {rank}", line) for line in ended.detail.splitlines()), maxlen=FAILURE_LINES)
-    else:
-        last = deque(log_lines(client.logs(job, rank)), maxlen=FAILURE_LINES)
-    if last:
-        say(f"The last lines of it (`journeyman logs {short(job.run_id)}` has all):")
-        for source, line in last:
-            say(f"  {source} | {line}")
-    say(ADVICE[ended.cause if ended is not None else Cause.MACHINE])
 
 
 # -- looking -------------------------------------------------------------------------------------------
@@ -290,27 +147,12 @@ def jobs(
                 str(job.phase),
                 job.workers,
                 since(job.submitted_ms, now_ms),
-                _elapsed(job, now_ms),
+                elapsed(job, now_ms),
                 remark(job),
             )
             for job in found
         ],
     )
-
-
-def remark(job: Job) -> str:
-    """What a listing says of a job: how far it is where it runs or is done, else why it is where it is."""
-    if job.readable and job.phase in ("running", "finished"):
-        told = [metrics_line(job), f"→ {job.model_version}" if job.model_version else ""]
-        if any(told):
-            return "  ".join(part for part in told if part)
-    return _in_short(job.reason)
-
-
-def _in_short(reason: str) -> str:
-    """As much of a reason as a line of a listing has room for; `job` shows it whole."""
-    line = " ".join(reason.split())
-    return line if len(line) <= REMARK_CHARACTERS else f"{line[: REMARK_CHARACTERS - 1]}…"
 
 
 @verbs.command(epilog=examples("journeyman job", "journeyman job 3f2a", "journeyman job digits --json"))
@@ -341,7 +183,7 @@ def job(
             ("Submitted", clock(found.submitted_ms)),
             ("Started", clock(found.started_ms)),
             ("Ended", clock(found.ended_ms)),
-            ("Duration", _elapsed(found, now_ms)),
+            ("Duration", elapsed(found, now_ms)),
             ("Model", found.model_version or ""),
             ("MLflow", found.url),
         ]
@@ -354,7 +196,7 @@ def job(
         say("Control leaves a record that it cannot read as it is: nothing of it is started or changed.")
     elif found.phase == "failed":
         say()
-        _print_failure(client, found)
+        print_failure(client, found)
     if found.params:
         say()
         print_table(("PARAM", "VALUE"), sorted(found.params.items()))
@@ -392,12 +234,6 @@ def _course(client: Client, job: Job, metric: str) -> str:
     return sparkline([value for _, value in client.history(job, metric)])
 
 
-def _elapsed(job: Job, now_ms: float) -> str:
-    if job.started_ms is None:
-        return ""
-    return duration(((now_ms if job.ended_ms is None else job.ended_ms) - job.started_ms) / 1000)
-
-
 # -- logs ----------------------------------------------------------------------------------------------
 
 
@@ -432,7 +268,7 @@ def logs(
             # As the job printed it, colours included.
             typer.echo(f"{source} | {line}" if rank == "all" else line)
     except KeyboardInterrupt:
-        raise _detached(found) from None
+        raise detached(found) from None
     if follow:
         typer.echo(visible(outcome(client.job(found.run_id))), err=True)
     elif not written and tail != 0:
@@ -440,21 +276,6 @@ def logs(
             f"{found.name} {short(found.run_id)} has written nothing yet; it is {found.phase}",
             found.reason,
         )
-
-
-def log_lines(chunks: Iterable[LogChunk]) -> Iterator[Line]:
-    """Whole lines from chunks that end anywhere; sources may take turns. As a terminal would show them."""
-    from journeyman.jobs.terminal import last_state
-
-    begun: dict[str, str] = {}
-    for chunk in chunks:
-        *whole, rest = (begun.pop(chunk.source, "") + chunk.text).split("\n")
-        for line in whole:
-            yield chunk.source, last_state(line)
-        if rest:
-            begun[chunk.source] = rest
-    for source, line in begun.items():
-        yield source, last_state(line)
 
 
 # -- looking inside ------------------------------------------------------------------------------------

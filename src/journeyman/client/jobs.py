@@ -37,6 +37,9 @@ _EXIT_CODES: Mapping[str, int] = {
 """By phase, and by the status of a run whose phase cannot be read."""
 _DELETED = "its run was deleted in MLflow, and control ends what runs of it within a minute or two"
 _FOLLOW_INTERVAL_S = 0.5
+_STEPS = ("steps", "total_steps", "max_steps", "num_steps")
+"""Keys of a config that tell how many steps there will be; epochs are no steps."""
+_MOST_DIGITS = 15
 HOW_TO_SAY_GROWTH = "Say what it may add: `journeyman up --address … --grow 4:CPU=8`, or `none`."
 
 
@@ -62,6 +65,8 @@ class Job:
     metrics: Mapping[str, float]
     steps: Mapping[str, int]
     params: Mapping[str, str]
+    total_steps: int | None
+    """How many steps there will be, where the code or its config tells."""
     model_version: str | None
     """`digits/3` once the job has published."""
     outcome: Outcome | None
@@ -116,6 +121,7 @@ def job_of(run: Run, url: str) -> Job:
             reason=_DELETED if run.deleted else f"cannot be read: {error.message}",
             attempt=0,
             workers="",
+            total_steps=None,
             submitted_ms=run.start_ms,
             started_ms=None,
             outcome=None,
@@ -129,11 +135,21 @@ def job_of(run: Run, url: str) -> Job:
         reason=f"{_DELETED}; before: {run.reason}" if run.deleted else run.reason,
         attempt=record.attempt,
         workers=str(record.spec.workers),
+        total_steps=_total_steps(run, record.spec.config),
         submitted_ms=record.submitted_ms or run.start_ms,
         started_ms=record.workers_started_ms,
         outcome=record.outcome,
         attempts=record.attempts,
     )
+
+
+def _total_steps(run: Run, config: Mapping[str, Any]) -> int | None:
+    """What the code told, else what its config calls a number of steps."""
+    told = run.tags.get(records.TOTAL_STEPS, "")
+    if told.isascii() and told.isdecimal() and len(told) <= _MOST_DIGITS:
+        return int(told) or None
+    named = (config.get(key) for key in _STEPS)
+    return next((n for n in named if isinstance(n, int) and not isinstance(n, bool) and n > 0), None)
 
 
 def submit(

@@ -13,7 +13,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from journeyman.cli import app
-from journeyman.cli.jobs import log_lines, metrics_line, next_commands, outcome, phase_line, remark
+from journeyman.cli.following import log_lines, metrics_line, outcome, pace_of, phase_line, remark
+from journeyman.cli.jobs import next_commands
+from journeyman.cli.pace import Pace
 from journeyman.client import Job
 from journeyman.client.log_reader import LogChunk
 from journeyman.jobs.outcome import Cause, Outcome
@@ -39,6 +41,7 @@ def _job(**changes: Any) -> Job:
         "metrics": {},
         "steps": {},
         "params": {},
+        "total_steps": None,
         "model_version": None,
         "outcome": None,
         "attempts": (),
@@ -58,6 +61,24 @@ def test_metrics_line_tells_the_newest_step_and_the_likeliest_metrics() -> None:
     )
     assert metrics_line(job) == "step 40  loss 0.3  accuracy 0.8765"
     assert metrics_line(_job()) == ""
+    told = _job(metrics={"loss": 0.3}, steps={"loss": 40}, total_steps=100)
+    assert metrics_line(told, "2 steps/s, 29s left") == "step 40 of 100  loss 0.3  2 steps/s, 29s left"
+    # More than was told: nobody knows how many there will be.
+    assert (
+        metrics_line(_job(metrics={"loss": 0.3}, steps={"loss": 100}, total_steps=100))
+        == "step 100  loss 0.3"
+    )
+
+
+def test_pace_is_told_of_a_job_that_runs_and_has_stepped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 12.0)
+    pace = Pace()
+    pace.see(0, 2.0)
+    assert pace_of(_job(), pace) == ""
+    pace.see(20, 12.0)
+    assert pace_of(_job(), pace) == "2 steps/s"
+    assert pace_of(_job(total_steps=81), pace) == "2 steps/s, 30s left"
+    assert pace_of(_job(total_steps=81, phase="hung"), pace) == ""
 
 
 def test_outcome_tells_how_long_and_why() -> None:

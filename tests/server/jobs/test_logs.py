@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import pytest
 
-from journeyman.cli.jobs import log_lines
+from journeyman.cli.following import log_lines
 from journeyman.client.log_reader import LogReader
 from journeyman.jobs import log_shipper
 from journeyman.jobs.log_shipper import LogShipper
