@@ -1,4 +1,4 @@
-"""Which values of its inputs an exported program takes: those that its tables have a row for.
+"""Which values and sizes of its inputs an exported program takes: those that its tables have a row for.
 
 What lies outside is an exception in PyTorch, another row in ONNX, where -1 is the last, and the end of the
 process in compiled code, which checks it in threads that cannot raise. So it is found here once, from the
@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import fx
 
 _ANY = (-(2**63), 2**63 - 1)
+_LEAST_SAID = 2
 _aten = torch.ops.aten
 
 _SAME_VALUES = {
@@ -50,25 +51,36 @@ _LOOKUPS = {
 }
 
 
+Sizes = tuple[int, int | None]
+"""From the one to the other; None for any larger one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lookups:
     """`ranges`: the least and the largest value by input, for those that a table is looked up by.
 
+    `sizes`: the least and the largest size by input and dimension, where there are any: tables of positions,
+    windows, and whatever else the export found to hold for some sizes alone.
     `unknown`: what is looked up by values that nothing bounds, in words; empty where there is none.
     """
 
     ranges: Mapping[str, tuple[int, int]]
     unknown: str = ""
+    sizes: Mapping[str, Mapping[int, Sizes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """Of a node: from `least` to `most`; where they are those of an input, plus `shift`, its name."""
+    """Of a node: from `least` to `most`; where they are those of an input, plus `shift`, its name.
+
+    Of positions, plus `shift`, `counted` is how many there are: a size that is told by the request.
+    """
 
     least: float = -math.inf
     most: float = math.inf
     source: str = ""
     shift: int = 0
+    counted: str = ""
 
     def within(self, least: int, most: int) -> bool:
         return self.least >= least and self.most <= most
@@ -79,16 +91,31 @@ def lookups(program: torch.export.ExportedProgram, names: Sequence[str]) -> Look
     placeholders = dict(zip(program.graph_signature.user_inputs, names, strict=True))
     values: dict[fx.Node, _Values] = {}
     ranges: dict[str, tuple[int, int]] = {}
+    sizes: dict[str, dict[int, Sizes]] = {}
+    free: dict[str, list[tuple[str, int]]] = {}
     unknown = ""
     for node in program.graph_module.graph.nodes:
         if node.op == "placeholder" and node.name in placeholders:
             values[node] = _of_input(node, placeholders[node.name])
+            for dimension, size in enumerate(_shape(node) or ()):
+                free.setdefault(str(size), []).append((placeholders[node.name], dimension))
         if node.op != "call_function":
             continue
-        for index, least, most in _asked(node, program.graph_module):
+        for index, rows, negative in _asked(node, program.graph_module):
             given = values.get(index)
             if given is None or _dtype(index) == torch.bool:
                 continue
+            if given.counted:
+                if str(rows) == given.counted and given.shift == 0:
+                    continue
+                told = free.get(given.counted, ()) if type(rows) is int and given.shift >= 0 else ()
+                if not told or any(dimension == 0 for _, dimension in told):
+                    # Requests that are computed together have more rows than each of them.
+                    unknown = unknown or f"{_name(node)} by positions that no size of an input bounds"
+                for name, dimension in told:
+                    _narrow(sizes.setdefault(name, {}), dimension, 0, rows - given.shift)
+                continue
+            least, most = _ends(rows, negative)
             if least is None or most is None or not (given.source or given.within(least, most)):
                 unknown = unknown or f"{_name(node)} by values that the model computes"
             elif given.source:
@@ -98,7 +125,20 @@ def lookups(program: torch.export.ExportedProgram, names: Sequence[str]) -> Look
                 ranges[given.source] = (low, high)
         if (found := _values(node, values)) is not None:
             values[node] = found
-    return Lookups({name: found for name, found in ranges.items() if found != _ANY}, unknown)
+    for symbol, bounds in program.range_constraints.items():
+        least, most = (int(each) if each.is_Integer else None for each in (bounds.lower, bounds.upper))
+        # It says 2 of every size, and programs answer for 1 as well.
+        least = least if least is not None and least > _LEAST_SAID else 0
+        for name, dimension in free.get(str(symbol), ()):
+            if dimension and (least or most is not None):
+                _narrow(sizes.setdefault(name, {}), dimension, least, most)
+    return Lookups({name: found for name, found in ranges.items() if found != _ANY}, unknown, sizes)
+
+
+def _narrow(sizes: dict[int, Sizes], dimension: int, least: int, most: int | None) -> None:
+    low, high = sizes.get(dimension, (0, None))
+    ends = [each for each in (high, most) if each is not None]
+    sizes[dimension] = (max(low, least), min(ends, default=None))
 
 
 def _of_input(node: fx.Node, name: str) -> _Values:
@@ -113,6 +153,10 @@ def _values(node: fx.Node, values: Mapping[fx.Node, _Values]) -> _Values | None:
     """Those of a node; None where they are the model's own."""
     given = [values[each] for each in node.all_input_nodes if each in values]
     packet = _packet(node)
+    if packet is _aten.arange:
+        return _positions(node)
+    if packet in (_aten.cumsum, _aten.linspace) and not given and _is_free(node):
+        return _Values()
     if not given or packet in _PLACES:
         return None
     first = values.get(node.args[0]) if node.args and isinstance(node.args[0], fx.Node) else None
@@ -133,6 +177,24 @@ def _values(node: fx.Node, values: Mapping[fx.Node, _Values]) -> _Values | None:
     return _Values()
 
 
+def _positions(node: fx.Node) -> _Values | None:
+    """None where the program itself says how many there are: it was verified with them."""
+    if not _is_free(node):
+        return None
+    start = node.args[0] if len(node.args) > 1 else 0
+    step = node.args[2] if len(node.args) > 2 else 1
+    if (start, step) != (0, 1):
+        return _Values()
+    [size] = _shape(node) or (None,)
+    return _Values(0, counted=str(size))
+
+
+def _is_free(node: fx.Node) -> bool:
+    """Whether its size is not the program's own."""
+    shape = _shape(node)
+    return shape is None or any(type(size) is not int for size in shape)
+
+
 def _clamped(node: fx.Node, packet: Any, first: _Values) -> _Values:
     least = node.kwargs.get("min", node.args[1] if len(node.args) > 1 else None)
     most = node.kwargs.get("max", node.args[2] if len(node.args) > 2 else None)
@@ -147,49 +209,50 @@ def _clamped(node: fx.Node, packet: Any, first: _Values) -> _Values:
     )
 
 
-def _asked(node: fx.Node, module: fx.GraphModule) -> Iterator[tuple[fx.Node, int | None, int | None]]:
-    """The nodes that something is looked up by, with the least and the largest value; None is not known."""
+def _asked(node: fx.Node, module: fx.GraphModule) -> Iterator[tuple[fx.Node, Any, bool]]:
+    """The nodes that something is looked up by, in how many rows, and whether it may count from their end.
+
+    The number is a symbol where a request tells it, and None where it is not known.
+    """
     packet = _packet(node)
     if packet is None:
         if _holds_lookups(node, module):
-            yield from ((each, None, None) for each in node.all_input_nodes)
+            yield from ((each, None, False) for each in node.all_input_nodes)
         return
     if packet not in _LOOKUPS:
         if packet is _aten.select and len(node.args) > 2 and isinstance(node.args[2], fx.Node):
-            yield node.args[2], None, None
+            yield node.args[2], None, False
         return
     table = node.args[0]
     if packet is _aten.one_hot:
         classes = node.args[1] if len(node.args) > 1 else -1
         if type(classes) is int and classes > 0:
-            yield table, 0, classes - 1
+            yield table, classes, False
         return
     if packet is _aten.embedding or packet in (_aten.embedding_bag, _aten._embedding_bag):
-        yield node.args[1], *_up_to(_size(table, 0))
+        yield node.args[1], _size(table, 0), False
         return
     if packet in (_aten.index, _aten.index_put, _aten._index_put_impl):
         for dimension, index in enumerate(node.args[1]):
             if isinstance(index, fx.Node):
-                yield index, *_up_to(_size(table, dimension), negative=True)
+                yield index, _size(table, dimension), True
         return
     if packet is _aten.take:
-        yield node.args[1], *_up_to(_numel(table), negative=True)
+        yield node.args[1], _numel(table), True
         return
     dimension, index = node.args[1], node.args[2]
     if isinstance(index, fx.Node):
-        yield index, *_up_to(_size(table, dimension) if type(dimension) is int else None)
+        yield index, _size(table, dimension) if type(dimension) is int else None, False
 
 
-def _up_to(size: int | None, negative: bool = False) -> tuple[int | None, int | None]:
-    if size is None:
-        return None, None
-    return (-size if negative else 0), size - 1
+def _ends(rows: Any, negative: bool) -> tuple[int, int] | tuple[None, None]:
+    """The least and the largest value that there is a row for."""
+    return (-rows if negative else 0, rows - 1) if type(rows) is int else (None, None)
 
 
-def _size(table: Any, dimension: int) -> int | None:
+def _size(table: Any, dimension: int) -> Any:
     shape = _shape(table)
-    size = shape[dimension] if shape is not None and -len(shape) <= dimension < len(shape) else None
-    return size if type(size) is int else None
+    return shape[dimension] if shape is not None and -len(shape) <= dimension < len(shape) else None
 
 
 def _numel(table: Any) -> int | None:

@@ -33,7 +33,7 @@ from torch import nn
 from journeyman.errors import PublishError, described
 from journeyman.models.example_batch import LONE_INPUT, Batch, Example, called, read_example, typed
 from journeyman.models.lookups import lookups
-from journeyman.models.signature import VALUE_RANGES
+from journeyman.models.signature import SIZE_LIMITS, VALUE_RANGES
 from journeyman.models.weights import unwrap
 
 with warnings.catch_warnings():
@@ -125,8 +125,14 @@ def save_package(
     program = _verify(path, batches, expected)
     names = [name or LONE_INPUT for name in example_batch.arrays]
     found = lookups(program, names)
-    if found.ranges:
-        metadata.metadata = {VALUE_RANGES: {name: list(ends) for name, ends in found.ranges.items()}}
+    if found.ranges or found.sizes:
+        sizes = {
+            name: {str(at): list(ends) for at, ends in each.items()} for name, each in found.sizes.items()
+        }
+        metadata.metadata = {
+            VALUE_RANGES: {name: list(ends) for name, ends in found.ranges.items()},
+            **({SIZE_LIMITS: sizes} if sizes else {}),
+        }
         metadata.save(str(path / MLMODEL_FILE_NAME))
     return Package(path, metadata, signature, tuple(answers))
 

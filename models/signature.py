@@ -5,7 +5,8 @@ MLflow's own signature is read once, when a version is loaded: a request looks u
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ OUTPUT = "output"
 """The name of a lone output that its signature gives no name."""
 VALUE_RANGES = "journeyman.value_ranges"
 """In the metadata of a version: the least and the largest value of inputs that a table is looked up by."""
+SIZE_LIMITS = "journeyman.size_limits"
+"""In the metadata of a version: the least and the largest sizes of inputs, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,15 @@ class Field:
     """One tensor. A size of -1 in `shape` is any size; dimension 0 is the batch where it is -1.
 
     `ends`: the least and the largest value that the model has a row of a table for; None: any of its dtype.
+    `limits`: the least and the largest size by dimension, where the program says so; None: any larger one. A
+    version with another vocabulary, or with other such limits, is of the same signature.
     """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
-    ends: tuple[int, int] | None = None
+    ends: tuple[int, int] | None = field(default=None, compare=False)
+    limits: Mapping[int, tuple[int, int | None]] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +84,30 @@ def read_signature(declared: ModelSignature | None, from_type_hints: bool = Fals
 
 
 def with_ranges(signature: Signature, metadata: Any) -> Signature:
-    """With the ranges in the metadata of a version, as far as they can be read: anybody may write them."""
-    told = metadata.get(VALUE_RANGES) if isinstance(metadata, dict) else None
-    if not isinstance(told, dict):
+    """With the ranges and the largest sizes in the metadata of a version, as far as they can be read.
+
+    Anybody may write them.
+    """
+    if not isinstance(metadata, dict):
         return signature
-    inputs = [replace(field, ends=_ends(told.get(field.name), field.dtype)) for field in signature.inputs]
+    inputs = list(signature.inputs)
+    if isinstance(told := metadata.get(VALUE_RANGES), dict):
+        inputs = [replace(each, ends=_ends(told.get(each.name), each.dtype)) for each in inputs]
+    if isinstance(told := metadata.get(SIZE_LIMITS), dict):
+        inputs = [replace(each, limits=_limits(told.get(each.name), each)) for each in inputs]
     return replace(signature, inputs=tuple(inputs))
+
+
+def _limits(told: Any, of: Field) -> dict[int, tuple[int, int | None]]:
+    found: dict[int, tuple[int, int | None]] = {}
+    for at, size in enumerate(of.shape):
+        ends = told.get(str(at)) if isinstance(told, dict) and size == -1 else None
+        if not isinstance(ends, list) or len(ends) != 2:
+            continue
+        least, most = ends
+        if type(least) is int and (most is None or (type(most) is int and most >= least)):
+            found[at] = (least, most)
+    return found
 
 
 def _ends(told: Any, dtype: np.dtype[Any]) -> tuple[int, int] | None:

@@ -37,7 +37,7 @@ MOST_GRAPH_BYTES = 1024**2
 """800 layers, a graph of 2.5 MiB, were not compiled after 120 s."""
 LEAST_FREE_BYTES = 2 * 1024**3
 """torch and the compiler took 0.9 GiB together for a net of nine layers."""
-_FORM = "lookups checked"
+_FORM = "lookups and sizes checked"
 """Names what is made here: code of another form, which an older release has left, is not found."""
 _MODULE = "journeyman.models.engines.machine_code"
 
@@ -144,6 +144,10 @@ def _unchecked_lookups(program: torch.export.ExportedProgram, signature: Signatu
         low, high = field.ends or (-math.inf, math.inf)
         if low < least or high > most:
             return f"its metadata do not say that '{field.name}' takes {least} to {most}: publish it again"
+        for dimension, (_, largest) in found.sizes.get(field.name, {}).items():
+            told = field.limits.get(dimension, (0, None))[1]
+            if largest is not None and (told is None or told > largest):
+                return f"its metadata do not say that '{field.name}' has sizes to {largest}: publish it again"
     return ""
 
 

@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,24 @@ from mlflow.types import DataType
 from journeyman.serve.protocols.errors import quoted, refuse
 
 _WHOLE = (DataType.integer, DataType.long)
-_DATE = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}([T ][0-9:.,]+ ?(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)?)?")
+_DATE = re.compile(
+    r"(?P<day>[0-9]{4}-?[0-9]{2}-?[0-9]{2})"
+    r"([Tt ](?P<time>[0-9:]+([.,][0-9]+)?)( ?(?P<zone>[Zz]|[+-][0-9]{2}(:?[0-9]{2})?)(\[[^]]+\])?)?)?"
+)
+"""ISO 8601 with what RFC 3339 and 9557 add: small letters, and the name of a place behind the zone."""
 _DATE_FORM = "a date in ISO 8601 such as 2026-05-01T10:00:00Z"
 
 
-def column_of(values: pd.Series[Any], kind: DataType, where: str, nulls: bool = True) -> pd.Series[Any]:
+@dataclass(frozen=True, slots=True)
+class Where:
+    """By what a value is named where it is refused."""
+
+    column: str
+    place: Callable[[int], str] = lambda index: f"row {index + 1}"
+    """Of one of the values, by its index."""
+
+
+def column_of(values: pd.Series[Any], kind: DataType, where: Where, nulls: bool = True) -> pd.Series[Any]:
     """`values` in the type `kind`, with the index they have. Raises RequestError.
 
     With `nulls` a number, a text and a date may be missing; a whole number, a boolean and bytes may never.
@@ -47,7 +61,7 @@ def column_of(values: pd.Series[Any], kind: DataType, where: str, nulls: bool = 
     return values.astype("str")
 
 
-def _floats(values: pd.Series[Any], kind: DataType, where: str) -> pd.Series[Any]:
+def _floats(values: pd.Series[Any], kind: DataType, where: Where) -> pd.Series[Any]:
     _refuse_no_numbers(values, kind, where)
     try:
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -68,7 +82,7 @@ def _float(value: Any) -> float:
         return np.inf
 
 
-def _whole_numbers(values: pd.Series[Any], kind: DataType, where: str) -> pd.Series[Any]:
+def _whole_numbers(values: pd.Series[Any], kind: DataType, where: Where) -> pd.Series[Any]:
     # Not through floats, which hold no more than 53 bits of a number.
     _refuse_missing(values, kind, where)
     _refuse_no_numbers(values, kind, where)
@@ -83,15 +97,17 @@ def _whole_numbers(values: pd.Series[Any], kind: DataType, where: str) -> pd.Ser
     return pd.Series(whole, index=values.index)
 
 
-def _dates(values: pd.Series[Any], where: str) -> pd.Series[Any]:
+def _dates(values: pd.Series[Any], where: Where) -> pd.Series[Any]:
     """Moments without a zone, as MLflow's type has them: one with a zone is the same instant in UTC."""
     missing = values.isna().to_numpy()
-    texts = values.where(~missing, None)
-    dates = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
-    for row, text in enumerate(texts):
-        # pandas takes a year alone, which is a number more often than a date.
-        if not missing[row] and (pd.isna(dates.iloc[row]) or _DATE.fullmatch(text) is None):
-            _refuse(values, row, where, f"is not {_DATE_FORM}")
+    # pandas takes a year alone, which is a number more often than a date.
+    texts = [None if absent else _plain(text) for text, absent in zip(values, missing, strict=True)]
+    dates = pd.to_datetime(
+        pd.Series(texts, index=values.index, dtype=object), format="ISO8601", utc=True, errors="coerce"
+    )
+    wrong = dates.isna().to_numpy() & ~missing
+    if wrong.any():
+        _refuse(values, int(wrong.argmax()), where, f"is not {_DATE_FORM}")
     naive = dates.dt.tz_localize(None)
     # Nanoseconds in 64 bits reach from 1677 to 2262.
     beyond = ((naive < pd.Timestamp.min) | (naive > pd.Timestamp.max)).to_numpy()
@@ -100,7 +116,16 @@ def _dates(values: pd.Series[Any], where: str) -> pd.Series[Any]:
     return naive.dt.as_unit("ns")
 
 
-def _bytes(values: pd.Series[Any], where: str) -> pd.Series[Any]:
+def _plain(text: str) -> str:
+    """A date in the one form that pandas reads; empty for what is none."""
+    found = _DATE.fullmatch(text)
+    if found is None:
+        return ""
+    time = f"T{found['time'].replace(',', '.')}" if found["time"] else ""
+    return f"{found['day']}{time}{(found['zone'] or '').upper()}"
+
+
+def _bytes(values: pd.Series[Any], where: Where) -> pd.Series[Any]:
     decoded: list[bytes] = []
     for row, text in enumerate(values):
         try:
@@ -114,13 +139,13 @@ def _bytes(values: pd.Series[Any], where: str) -> pd.Series[Any]:
 # -- refused -------------------------------------------------------------------------------------------
 
 
-def _refuse_no_numbers(values: pd.Series[Any], kind: DataType, where: str) -> None:
+def _refuse_no_numbers(values: pd.Series[Any], kind: DataType, where: Where) -> None:
     if values.dtype.kind not in "iuf":
         _refuse_others(values, (int, float, np.integer, np.floating), kind, where)
 
 
 def _refuse_others(
-    values: pd.Series[Any], types: tuple[type, ...], kind: DataType, where: str, takes: str = ""
+    values: pd.Series[Any], types: tuple[type, ...], kind: DataType, where: Where, takes: str = ""
 ) -> None:
     """Unless every value that is not missing is of one of `types`. A boolean is no number."""
 
@@ -132,29 +157,30 @@ def _refuse_others(
     row = _first(values, other)
     if row is not None:
         _refuse(
-            values, row, where, f"is {_type_of(values.iloc[row])}, and this model takes {takes or kind.name}"
+            values, row, where, f"is {type_of(values.iloc[row])}, and this model takes {takes or kind.name}"
         )
 
 
-def _refuse_missing(values: pd.Series[Any], kind: DataType, where: str) -> None:
+def _refuse_missing(values: pd.Series[Any], kind: DataType, where: Where) -> None:
     missing = values.isna().to_numpy()
     if missing.any():
-        refuse(f"{where} holds null in row {missing.argmax() + 1}, and a {kind.name} cannot be missing.")
+        place = where.place(int(missing.argmax()))
+        refuse(f"{where.column} holds null in {place}, and a {kind.name} cannot be missing.")
 
 
 def _first(values: pd.Series[Any], wrong: Callable[[Any], bool]) -> int | None:
     return next((row for row, value in enumerate(values) if wrong(value)), None)
 
 
-def _refuse(values: pd.Series[Any], row: int, where: str, what: str) -> None:
-    refuse(f"{where} holds {_shown(values.iloc[row])} in row {row + 1}, which {what}.")
+def _refuse(values: pd.Series[Any], row: int, where: Where, what: str) -> None:
+    refuse(f"{where.column} holds {shown(values.iloc[row])} in {where.place(row)}, which {what}.")
 
 
 def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """One value, short enough that it tells the caller which one it is and no more."""
     if isinstance(value, str):
         return quoted(value)
@@ -167,7 +193,8 @@ def _shown(value: Any) -> str:
     return quoted(str(value)).strip("'")
 
 
-def _type_of(value: Any) -> str:
+def type_of(value: Any) -> str:
+    """In words, for a value of JSON."""
     if isinstance(value, str):
         return "text"
     if isinstance(value, (bool, np.bool_)):

@@ -69,6 +69,8 @@ class Tensor:
     shape: tuple[int, ...]
     data: list[Any] | None
     content: memoryview
+    encoded: bool = False
+    """Whether its texts are said to be in base64, as MLServer's codec for bytes sends them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +161,14 @@ def _array(tensor: Tensor, field: Field) -> np.ndarray:
     wanted = datatype_of(field.dtype)
     if tensor.datatype != wanted:
         refuse(f"{tensor.where} is {tensor.datatype}, and this input is {wanted}.")
-    if tensor.data is not None:
+    if (data := tensor.data) is not None:
+        if tensor.encoded and field.dtype.kind == "O":
+            # What a column of bytes is read as is sent so in any case.
+            data = _decoded(data, tensor.where)
         # Mostly flat values of the kind that is asked for: nobody need look through them again.
         plain = {bool} if field.dtype.kind == "b" else {int, float}
-        words = not set(map(type, tensor.data)) <= plain
-        return array_of(field, tensor.data, f"{tensor.where}.data", words, tensor.shape)
+        words = not set(map(type, data)) <= plain
+        return array_of(field, data, f"{tensor.where}.data", words, tensor.shape)
     count = math.prod(tensor.shape)
     if tensor.datatype == _BYTES:
         array = _strings(tensor, count, raw=field.dtype.kind == "S")
@@ -180,6 +185,16 @@ def _array(tensor: Tensor, field: Field) -> np.ndarray:
         check_not_empty(array, field, tensor.where)
     check_shape(array, field, tensor.where)
     return check_values(array, field, tensor.where)
+
+
+def _decoded(data: list[Any], where: str) -> list[Any]:
+    try:
+        return [
+            base64.b64decode(element, validate=True).decode() if isinstance(element, str) else element
+            for element in data
+        ]
+    except ValueError:
+        refuse(f"{where} holds what is no text in base64, as its content_type says.")
 
 
 def _strings(tensor: Tensor, count: int, raw: bool) -> np.ndarray:
@@ -225,7 +240,7 @@ def _tensor(value: Any) -> np.ndarray:
     except ValueError:  # lists of several lengths
         array = _elements(value)
     if array.dtype.kind == "M":
-        return array.astype(str).astype(object)
+        return np.where(np.isnat(array), "null", array.astype(str)).astype(object)
     if array.dtype.kind in "biuf":
         return array
     if array.dtype.kind in "US" and not isinstance(value, np.ndarray):
@@ -247,8 +262,14 @@ def _elements(value: Any) -> np.ndarray:
     return np.fromiter(value, dtype=object, count=len(value))
 
 
-def text_of(element: str | bytes) -> str:
-    return element if isinstance(element, str) else element.decode("utf-8", "replace")
+def texts_of(array: np.ndarray) -> tuple[list[str], bool]:
+    """The elements as JSON carries them, and whether that is in base64: where one of them is no text."""
+    elements = array.ravel().tolist()
+    try:
+        return [each if isinstance(each, str) else each.decode() for each in elements], False
+    except UnicodeDecodeError:
+        encoded = (each.encode() if isinstance(each, str) else each for each in elements)
+        return [base64.b64encode(each).decode() for each in encoded], True
 
 
 def bytes_of(array: np.ndarray) -> bytes:

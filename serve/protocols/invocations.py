@@ -200,9 +200,11 @@ def _columns(form: str, data: Any, signature: Signature) -> Inputs:
     if orient == "split":
         refuse_doubled(_split(data)[0], form)
     try:
-        if schema is not None and all(isinstance(kind, DataType) for kind in schema.input_types()):
+        plain = schema is not None and all(isinstance(kind, DataType) for kind in schema.input_types())
+        rows = orient != form or (type(data) is list and all(type(row) is dict for row in data))
+        if schema is not None and (plain or rows):
             return table_of(_frame(orient, data), schema, form, signature.nulls)
-        # Columns of lists and objects, and models without a signature: MLflow's own reading.
+        # Models without a signature, and what may be one row of lists or several rows: MLflow's own reading.
         if orient != form:
             read = dataframe_from_parsed_json(data, orient, schema)
         else:

@@ -28,7 +28,7 @@ from journeyman.serve.protocols.inference_tensors import (
     outputs_of,
     read_inputs,
     sizes_of,
-    text_of,
+    texts_of,
 )
 from journeyman.serve.protocols.invocation import params_among
 
@@ -37,6 +37,8 @@ JSON_SIZE_HEADER = "inference-header-content-length"
 EXTENSIONS = ("binary_tensor_data",)
 
 _BINARY_SIZE = "binary_data_size"
+_CONTENT_TYPE, _BASE64 = "content_type", "base64"
+"""By which MLServer and its clients tell how texts are carried."""
 _BINARY = "binary_data"
 _BINARY_OUTPUT = "binary_data_output"
 _SIZE = re.compile("[0-9]{1,12}")
@@ -173,7 +175,8 @@ def _tensors_of(document: Mapping[str, Any], tail: memoryview) -> dict[str, Tens
         if type(datatype) is not str or datatype not in DTYPES:
             refuse(f"{where} must have a datatype, one of {listed(DTYPES)}.")
         shape = sizes_of(shape, where)
-        size = _object(each, "parameters", where).get(_BINARY_SIZE)
+        parameters = _object(each, "parameters", where)
+        size, encoded = parameters.get(_BINARY_SIZE), parameters.get(_CONTENT_TYPE) == _BASE64
         data = each.get("data")
         if (data is None) == (size is None):
             refuse(f"{where} must have either 'data' or the parameter '{_BINARY_SIZE}'.")
@@ -183,7 +186,7 @@ def _tensors_of(document: Mapping[str, Any], tail: memoryview) -> dict[str, Tens
                 refuse(f"{where}.data must be a list.")
         elif type(size) is not int or not 0 <= size <= len(tail) - offset:
             refuse(f"{where}: '{_BINARY_SIZE}' does not fit the {len(tail)} bytes that follow the JSON.")
-        tensors[name] = Tensor(where, datatype, shape, data, tail[offset : offset + size])
+        tensors[name] = Tensor(where, datatype, shape, data, tail[offset : offset + size], encoded)
         offset += size
     if offset != len(tail):
         refuse(f"{len(tail)} bytes follow the JSON, and the inputs name {offset} of them.")
@@ -253,7 +256,9 @@ def render_infer(
             plain = array.astype(np.float32) if array.dtype == np.float16 else array
             output["data"] = np.ascontiguousarray(plain).ravel()
         else:
-            output["data"] = [text_of(element) for element in array.ravel().tolist()]
+            output["data"], encoded = texts_of(array)
+            if encoded:
+                output["parameters"] = {_CONTENT_TYPE: _BASE64}
         described.append(output)
     answer: dict[str, Any] = {"model_name": name, "model_version": version, "outputs": described}
     if request.id is not None:

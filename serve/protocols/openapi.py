@@ -214,6 +214,11 @@ def _array(field: Field) -> dict[str, Any]:
             schema |= {"minItems": size, "maxItems": size}
         elif dimension == 0:
             schema["minItems"] = 1
+        least, most = field.limits.get(dimension, (0, None))
+        if least:
+            schema["minItems"] = least
+        if most is not None:
+            schema["maxItems"] = most
     return schema
 
 

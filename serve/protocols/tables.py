@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 from mlflow.models.utils import _enforce_schema
-from mlflow.types import DataType, Schema
+from mlflow.types import ColSpec, DataType, Schema
 
-from journeyman.serve.protocols.columns import column_of
+from journeyman.serve.protocols.columns import Where, column_of
 from journeyman.serve.protocols.errors import quoted, refuse
+from journeyman.serve.protocols.nested import nested_column
 
 
 def table_of(table: pd.DataFrame, schema: Schema, where: str, nulls: bool = True) -> pd.DataFrame:
@@ -24,14 +25,20 @@ def table_of(table: pd.DataFrame, schema: Schema, where: str, nulls: bool = True
     names = _present(table, schema, where)
     # What the model does not know is left out, as MLflow does: rows often carry more than one model needs.
     columns = {
-        name: column_of(table[name], kind, f"{where}: column {quoted(str(name))}", nulls)
-        for name, kind in zip(names, _types(schema, names), strict=True)
+        name: _column(table[name], spec, f"{where}: column {quoted(str(name))}", nulls)
+        for name, spec in zip(names, _specs(schema, names), strict=True)
     }
     try:
         return _enforce_schema(pd.DataFrame(columns), schema)
     except Exception:  # noqa: BLE001
         # pandas and MLflow raise what they please on values of no sensible form, and repeat them.
         refuse(f"{where} holds values that are not of the columns' types. This model takes {typed(schema)}.")
+
+
+def _column(values: pd.Series[Any], spec: ColSpec, where: str, nulls: bool) -> pd.Series[Any]:
+    if isinstance(spec.type, DataType):
+        return column_of(values, spec.type, Where(where), nulls)
+    return nested_column(values, spec.type, where, spec.required)
 
 
 def _present(table: pd.DataFrame, schema: Schema, where: str) -> list[Any]:
@@ -67,11 +74,11 @@ def refuse_doubled(names: Collection[Any], where: str) -> None:
         seen.add(name)
 
 
-def _types(schema: Schema, names: list[Any]) -> list[DataType]:
+def _specs(schema: Schema, names: list[Any]) -> list[ColSpec]:
     if not schema.has_input_names():
-        return list(schema.input_types())
+        return list(schema.inputs)
     declared = schema.input_dict()
-    return [declared[name].type for name in names]
+    return [declared[name] for name in names]
 
 
 def typed(schema: Schema) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -125,11 +126,14 @@ def check_shape(array: np.ndarray, field: Field, where: str) -> None:
             if wanted not in (-1, size):
                 break
         else:
-            return
+            if all(_is_within(array.shape[at], limits) for at, limits in field.limits.items()):
+                return
     hint = ""
     if len(array.shape) == len(shape) - 1 and shape[0] == -1:
         hint = " A single sample is a batch of one: put it into a list."
-    refuse(f"{where} has shape {_shape(array.shape)}, and this model takes {_shape(shape)}.{hint}")
+    refuse(
+        f"{where} has shape {_shape(array.shape)}, and this model takes {_shape(shape, field.limits)}.{hint}"
+    )
 
 
 def check_batch(inputs: Mapping[str, np.ndarray], signature: Signature) -> None:
@@ -185,6 +189,21 @@ def _raggedness(value: Any) -> str:
     return "its lists are nested too deep"
 
 
-def _shape(shape: tuple[int, ...]) -> str:
-    """A shape as people write it; -1 is any size."""
-    return "[" + ", ".join("any" if size == -1 else str(size) for size in shape) + "]"
+def _is_within(size: int, limits: tuple[int, int | None]) -> bool:
+    least, most = limits
+    return size >= least and (most is None or size <= most)
+
+
+_Limits = Mapping[int, tuple[int, int | None]]
+
+
+def _shape(shape: tuple[int, ...], limits: _Limits = MappingProxyType({})) -> str:
+    """A shape as people write it; -1 is any size, or one within its limits."""
+    told = (_any(*limits.get(at, (0, None))) if size == -1 else str(size) for at, size in enumerate(shape))
+    return f"[{', '.join(told)}]"
+
+
+def _any(least: int, most: int | None) -> str:
+    if most is None:
+        return f"{least} or more" if least else "any"
+    return f"{least} to {most}" if least else f"up to {most}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,107 @@ def test_a_table_looked_up_by_what_the_model_computes_is_told(answer: Any) -> No
 def test_a_dtype_that_holds_nothing_else_needs_no_range() -> None:
     assert found(lambda net, ids, kinds: net.words(ids.int()), torch.uint8).ranges == {"ids": (-(2**63), 99)}
     assert found(lambda net, ids, kinds: torch.ones(256, 2)[ids.long()], torch.uint8) == Lookups({})
+
+
+@pytest.mark.parametrize(
+    ("answer", "sizes"),
+    [
+        (
+            lambda net, ids, kinds: net.words(torch.arange(ids.shape[1])) + net.words(ids),
+            {"ids": {1: (0, 100)}},
+        ),
+        (
+            lambda net, ids, kinds: net.kinds(torch.arange(ids.shape[1]) + 2).sum() + kinds,
+            {"ids": {1: (0, 18)}},
+        ),
+        (
+            lambda net, ids, kinds: (
+                net.kinds(torch.arange(ids.shape[1])).sum() + net.words(torch.arange(ids.shape[1]))
+            ),
+            {"ids": {1: (0, 20)}},
+        ),
+        (lambda net, ids, kinds: ids[:, torch.arange(ids.shape[1])] + kinds.sum(), {}),
+        # A slice of a table, and a window: what the export itself finds.
+        (
+            lambda net, ids, kinds: net.kinds.weight[: ids.shape[1]].sum(1) + ids + kinds[0, 0],
+            {"ids": {1: (0, 20)}},
+        ),
+        (lambda net, ids, kinds: ids.unfold(1, 4, 1).sum(2) + kinds[0, 0], {"ids": {1: (4, None)}}),
+    ],
+)
+def test_how_long_an_input_may_be_is_found_where_its_positions_are_looked_up(
+    answer: Any, sizes: dict[str, Any]
+) -> None:
+    free = {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}
+    example = (torch.ones(3, 6, dtype=torch.long), torch.ones(4, 7, dtype=torch.long))
+    program = torch.export.export(Net(answer).eval(), example, dynamic_shapes=(free, free))
+    told = lookups(program, ["ids", "kinds"])
+    assert (told.sizes, told.unknown) == (sizes, "")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        # Of the batch: requests that are computed together are longer than each of them.
+        lambda net, ids, kinds: net.words(torch.arange(ids.shape[0])) + kinds.sum(),
+        lambda net, ids, kinds: net.words(torch.arange(ids.shape[1] + 1)) + kinds.sum(),
+        lambda net, ids, kinds: net.words(torch.arange(1, ids.shape[1])) + kinds.sum(),
+        lambda net, ids, kinds: net.words(torch.arange(0, ids.shape[1], 2)) + kinds.sum(),
+        lambda net, ids, kinds: net.words(torch.arange(ids.shape[1]) - 1) + kinds.sum(),
+        lambda net, ids, kinds: net.words(torch.ones(ids.shape[1]).cumsum(0).long()) + kinds.sum(),
+        lambda net, ids, kinds: kinds[0][torch.arange(ids.shape[1])],
+    ],
+)
+def test_positions_that_no_size_of_an_input_bounds_are_told(answer: Any) -> None:
+    free = {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}
+    example = (torch.ones(3, 6, dtype=torch.long), torch.ones(4, 7, dtype=torch.long))
+    program = torch.export.export(Net(answer).eval(), example, dynamic_shapes=(free, free))
+    assert lookups(program, ["ids", "kinds"]).unknown
+
+
+class Placed(nn.Module):  # type: ignore[misc]
+    """Words at places, of which there are 12."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.places = nn.Embedding(100, 4), nn.Embedding(12, 4)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return (self.table(ids) + self.places(torch.arange(ids.shape[1]))).mean(1)
+
+
+def test_a_sentence_that_is_longer_than_its_places_is_the_callers_mistake(tmp_path: Path) -> None:
+    save_package(Placed(), torch.ones(2, 6, dtype=torch.long), tmp_path / "model", {"ids": [0, 1]})
+    placed = look_at(tmp_path / "model").signature
+    assert parsed_shape(12, placed) == (1, 12)
+    with pytest.raises(
+        RequestError, match=r"shape \[1, 13\], and this model takes \[any, up to 12\]"
+    ) as caught:
+        parsed_shape(13, placed)
+    assert caught.value.status == 400
+    tensor = {"name": "input", "datatype": "INT64", "shape": [1, 13], "data": [1] * 13}
+    with pytest.raises(RequestError, match="up to 12"):
+        open_inference.parse_infer(json.dumps({"inputs": [tensor]}).encode(), None, placed)
+    described = openapi(
+        Described(service="words", model="words", version="1", signature=placed, example=None)
+    )
+    assert '"maxItems": 12' in json.dumps(described)
+    # A version with longer tables takes what this one takes: it may follow it.
+    assert placed == with_ranges(placed, {"journeyman.size_limits": {"input": {"1": [0, 24]}}})
+
+
+def parsed_shape(length: int, signature: Signature) -> tuple[int, ...]:
+    read = invocations.parse(json.dumps({"inputs": [[1] * length]}).encode(), None, signature)
+    shape: tuple[int, ...] = read.inputs["input"].shape
+    return shape
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, [], {"input": 5}, {"input": {"1": 9}}, {"input": {"1": [5]}}, {"input": {"1": [9, 5]}}, {"x": {}}],
+)
+def test_sizes_that_cannot_be_read_bound_nothing(told: Any, signature: Signature) -> None:
+    assert not with_ranges(signature, {"journeyman.size_limits": told}).inputs[0].limits
 
 
 class Words(nn.Module):  # type: ignore[misc]

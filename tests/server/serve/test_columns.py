@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, Schema, TensorSpec
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from mlflow.types.schema import Array, Map, Object, Property
 
 from journeyman.models.signature import Signature, read_signature
 from journeyman.serve.protocols import invocations, open_inference
@@ -211,12 +212,16 @@ INSTANT = pd.Timestamp("2026-05-01 10:00:00")
         "2026-05-01T05:30:00.000000000-04:30",
         "2026-05-01 12:00:00 +0200",
         "2026-05-01T10:00",
+        "2026-05-01t10:00:00z",
+        "2026-05-01T10:00:00,000Z",
+        "2026-05-01T12:00:00+02:00[Europe/Berlin]",
+        "20260501T100000Z",
     ],
 )
 def test_a_zoned_date_is_the_instant_that_it_names(text: str) -> None:
     by_each = [
         by_json([{"seen": text}, {"seen": None}], SEEN),
-        by_csv(f'seen\n{text}\n""\n', SEEN),
+        by_csv(f'seen\n"{text}"\n""\n', SEEN),
     ]
     for table in by_each:
         assert (table["seen"].tolist()[0], str(table["seen"].dtype)) == (INSTANT, "datetime64[ns]")
@@ -231,6 +236,7 @@ def test_a_zoned_date_is_the_instant_that_it_names(text: str) -> None:
         ("2026", "holds '2026' in row 1"),
         ("", "holds '' in row 1"),
         ("2026-02-30", "holds '2026-02-30' in row 1"),
+        ("2026-05-01T10:00:00[Europe/Berlin]", "which is not a date"),
         ("Fri, 01 May 2026 10:00:00 GMT", "which is not a date in ISO 8601 such as 2026-05-01T10:00:00Z"),
         ("9999-12-31", "holds '9999-12-31' in row 1, which is beyond the years"),
         (
@@ -261,3 +267,67 @@ def test_every_instant_with_its_zone_is_that_instant(moment: datetime, offset_mi
 def test_a_value_in_a_refusal_is_cut() -> None:
     message = refusal(json.dumps({"dataframe_records": [{"seen": "x" * 10_000}]}), None, SEEN)
     assert len(message) < 300
+
+
+# -- lists and objects in columns --------------------------------------------------------------------------
+
+NESTED = read_signature(
+    ModelSignature(
+        inputs=Schema(
+            [
+                ColSpec(Array(DataType.double), "signal"),
+                ColSpec(Array(Array(DataType.long)), "grid", required=False),
+                ColSpec(
+                    Object(
+                        [Property("city", DataType.string), Property("zip", DataType.long, required=False)]
+                    ),
+                    "home",
+                    required=False,
+                ),
+                ColSpec(Map(DataType.double), "scores", required=False),
+            ]
+        )
+    )
+)
+
+
+def test_whole_numbers_are_doubles_in_a_list_too() -> None:
+    # JavaScript writes 1.0 as 1.
+    row = {"signal": [1, 2], "grid": [[1, 2], [3]], "home": {"city": "Rome"}, "scores": {"a": 1}}
+    table = by_json([row, {"signal": [0.5, None, 3]}], NESTED)
+    assert table["signal"].tolist()[0] == [1.0, 2.0]
+    assert {type(each) for each in table["signal"].tolist()[0]} == {float}
+    assert np.isnan(table["signal"].tolist()[1][1])
+    assert table["grid"].tolist()[0] == [[1, 2], [3]]
+    assert table["home"].tolist()[0] == {"city": "Rome"}
+    body = json.dumps({"inputs": [row]})
+    assert invocations.parse(body.encode(), None, NESTED).inputs["signal"].tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"signal": [1, "2"]}, "column 'signal' holds '2' in row 1 at [1], which is text, and this model"),
+        ({"signal": None}, "column 'signal' holds null in row 1, and a list cannot be missing"),
+        ({"signal": 3}, "column 'signal' holds 3 in row 1, which is a number, and this model takes a list"),
+        (
+            {"signal": [], "grid": [[1], [2.5]]},
+            "column 'grid' holds 2.5 in row 1 at [1][0], which is no whole",
+        ),
+        ({"signal": [], "grid": [[1], None]}, "column 'grid' holds null in row 1 at [1], and a list cannot"),
+        ({"signal": [], "home": {"zip": 1}}, "column 'home' holds an object in row 1 that lacks 'city'"),
+        ({"signal": [], "home": {"city": 5}}, "column 'home' holds 5 in row 1 at city, which is a number"),
+        (
+            {"signal": [], "home": {"citi": "x"}},
+            "with 'citi', which this model does not take. Did you mean 'city'",
+        ),
+        (
+            {"signal": [], "scores": {"a": "high"}},
+            "column 'scores' holds 'high' in row 1 at a, which is text",
+        ),
+    ],
+)
+def test_what_is_wrong_within_a_list_or_an_object_is_named_by_its_place(
+    row: dict[str, Any], says: str
+) -> None:
+    assert says in refusal(json.dumps({"dataframe_records": [row]}), None, NESTED)
