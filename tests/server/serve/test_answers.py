@@ -82,7 +82,7 @@ def test_a_date_that_is_missing_is_null_in_both_protocols() -> None:
 
 def test_text_that_is_said_to_be_base64_is_read_so() -> None:
     def asked(content_type: str | None, word: str) -> Any:
-        tensor = {"name": "x", "datatype": "BYTES", "shape": [1], "data": [word]}
+        tensor: dict[str, Any] = {"name": "x", "datatype": "BYTES", "shape": [1], "data": [word]}
         tensor |= {"parameters": {"content_type": content_type}} if content_type else {}
         body = json.dumps({"inputs": [tensor]}).encode()
         return open_inference.parse_infer(body, None, ANYTHING).invocation.inputs.tolist()
