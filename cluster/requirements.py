@@ -108,6 +108,7 @@ def _has_password_for_port(host: str, rest: str) -> bool:
 
 def before_address(line: str) -> str:
     """The line up to its first address, to tell which line it is and nothing of what it holds."""
+    line = unicodedata.normalize("NFKC", line)
     found = [match.start("rest") for match in _ADDRESS.finditer(line)]
     found += [match.start("all") for match in _BARE.finditer(line)]
     return f"{line[: min(found, default=0)]}…"

@@ -90,16 +90,18 @@ def why_not_asked(url: str, home: Path) -> str:
     Whoever took the port of a part that died would be sent the token and what is asked, and its answers would
     be carried out. Empty where the kernel does not tell, and for every other address.
     """
+    # The stack writes the number, people the name, which leads to IPv6's, too.
+    numbered = url.replace("://localhost:", "://127.0.0.1:", 1)
     own = _own_addresses(home)
-    if not any(_is_same_server(url, str(own.get(name))) for name in ("mlflow_url", "ray_url", "serve_url")):
+    names = ("mlflow_url", "ray_url", "serve_url")
+    if not any(_is_same_server(numbered, str(own.get(name))) for name in names):
         return ""
-    parts = urlsplit(url)
-    uid = uid_of_listener((parts.hostname or "", parts.port or 0))
-    if uid is None or uid in (_ROOT, os.getuid(), home.stat().st_uid):
-        return ""
-    return (
-        "nothing listens there" if uid == NOBODY else f"a process of another user (uid {uid}) listens there"
-    )
+    asked = urlsplit(numbered)
+    hosts = [asked.hostname or ""] if numbered == url else [asked.hostname or "", "::1"]
+    uids = {uid_of_listener((host, asked.port or 0)) for host in hosts}
+    if others := uids - {None, NOBODY, _ROOT, os.getuid(), home.stat().st_uid}:
+        return f"a process of another user (uid {others.pop()}) listens there"
+    return "nothing listens there" if uids == {NOBODY} else ""
 
 
 def _own_addresses(home: Path) -> Mapping[str, object]:

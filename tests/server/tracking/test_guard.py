@@ -499,8 +499,12 @@ def test_other_user_who_took_a_port_of_the_stack_is_asked_nothing_and_gets_no_to
         with listening_as(SOMEBODY) as (port, what_it_got):
             url = f"http://127.0.0.1:{port}"
             write_plan(tmp_path, Plan(cluster="c", ports=DEFAULT_PORTS | {part: port}), running=True)
-            with closing(Mlflow(url, os.environ)) as mlflow, pytest.raises(UnreachableError, match=told):
-                mlflow.experiments()
+            for address in (url, f"http://localhost:{port}"):
+                with (
+                    closing(Mlflow(address, os.environ)) as mlflow,
+                    pytest.raises(UnreachableError, match=told),
+                ):
+                    mlflow.experiments()
             with (
                 closing(Ray(url, "token-of-ray", os.environ)) as ray,
                 pytest.raises(UnreachableError, match=told),

@@ -61,6 +61,7 @@ def checked(*lines: str, file: Path | None = None) -> tuple[str, ...]:
         f"--index-url me:{SECRET}@pypi.example/simple",
         f"--index-url https://me\uff1a{SECRET}@pypi.example/simple",
         f"--index-url https://me:{SECRET}\uff20pypi.example/simple",
+        f"--index-url https\uff1a//me:{SECRET}@pypi.example/simple --find-links https://pypi.example",
         f"--index-url=me:{SECRET}@pypi.example/simple",
         f"einops @ https://ghp_{SECRET}@github.example/einops.git",
     ],
