@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 240
 """Columns where nobody looks: a pipe gets whole lines, not ones cut at 80."""
 SHORT_ID = 8
+LEAST_SENTENCE = 40
+"""Columns that a sentence needs beside its row; in fewer it would be a column of words."""
+_GAP = "  "
+_BELOW = "    "
 BARS = "▁▂▃▄▅▆▇█"
 _UNPRINTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal obeys instead of showing it, what turns the order of letters around, halves of letters."""
@@ -98,18 +102,40 @@ def print_json_list(values: Iterable[Any]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Rows under their columns; the phases in them in their colours."""
+    """Rows under their columns; the phases in them in their colours. Nothing is cut.
+
+    The last column holds sentences and wraps; where there is no room for that, they stand below their rows.
+    """
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for position, column in enumerate(columns):
-        # The last column holds sentences: it wraps, the others keep to one line.
-        last = position == len(columns) - 1
-        table.add_column(column, no_wrap=not last, overflow="fold" if last else "ellipsis")
-    for row in rows:
-        table.add_row(*(Text(visible(cell), style=STYLES.get(cell, "")) for cell in row))
-    console().print(table)
+    page = console()
+    shown = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *shown, strict=True)][:-1]
+    if page.width - sum(width + len(_GAP) for width in widths) >= min(LEAST_SENTENCE, _longest(shown)):
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for position, column in enumerate(columns):
+            last = position == len(columns) - 1
+            table.add_column(column, no_wrap=not last, overflow="fold")
+        for row in shown:
+            table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+        page.print(table)
+        return
+    for row in (columns, *shown):
+        line = Text(style="bold" if row is columns else "")
+        for cell, width in zip(row, widths, strict=False):
+            line.append(cell, style=STYLES.get(cell, "")).append(" " * (width - cell_len(cell)) + _GAP)
+        line.rstrip()
+        page.print(line, soft_wrap=True)
+        for sentence in Text(row[-1]).wrap(page, page.width - len(_BELOW)):
+            page.print(Text(_BELOW).append(sentence))
+
+
+def _longest(rows: Sequence[Sequence[str]]) -> int:
+    from rich.cells import cell_len
+
+    return max((cell_len(row[-1]) for row in rows), default=0)
 
 
 def print_fields(fields: Iterable[tuple[str, str]]) -> None:

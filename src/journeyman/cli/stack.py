@@ -271,7 +271,7 @@ def _print_stack(stack: StackStatus) -> None:
     if not stack.attached:
         say(f"{stack.logical_cpus} logical CPUs for jobs and services")
         if stack.processes:
-            say(f"their processes start {stack.processes}")
+            say(f"processes of jobs and services start {stack.processes}")
     for note in stack.notes:
         say(f"note: {note}")
 

@@ -6,8 +6,34 @@ import json
 import math
 
 import pytest
+from rich.console import Console
 
+from journeyman.cli import output
 from journeyman.cli.output import BARS, duration, headline, print_json, print_table, say, sparkline, visible
+
+REASON = "waits: needs 8 x 1 CPU, free are 4 CPUs of 8 CPUs, and nothing says what the cluster may grow by"
+
+
+@pytest.mark.parametrize(("width", "below"), [(200, False), (80, True), (40, True)])
+def test_table_is_cut_at_no_width_and_its_sentences_stay_sentences(
+    width: int, below: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "console", lambda: Console(width=width, markup=False, highlight=False))
+    columns = ("NAME", "PHASE", "URL", "")
+    url = "http://127.0.0.1:8000/classifier-of-digits"
+    print_table(columns, [("classifier-of-digits", "deploying", url, REASON), ("b", "healthy", url, "")])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == [
+        "NAME",
+        "classifier-of-digits",
+        "b",
+    ]
+    told = " ".join(" ".join(lines).split())
+    assert url in told and "deploying" in told
+    assert (REASON in told) and (f"{url} {REASON}" not in told or not below or width < 200)
+    beside = f"deploying {url} waits:" in " ".join(lines[1].split())
+    assert beside is not below
+
 
 HOSTILE = "a\x1b[2J\x07\x9b31m\r\u202eb\udcffé 数字\tc"
 
