@@ -122,13 +122,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
             table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
         page.print(table)
         return
-    for row in (columns, *shown):
-        line = Text(style="bold" if row is columns else "")
-        for cell, width in zip(row, widths, strict=False):
+    for number, cells in enumerate([list(columns), *shown]):
+        line = Text(style="" if number else "bold")
+        for cell, width in zip(cells, widths, strict=False):
             line.append(cell, style=STYLES.get(cell, "")).append(" " * (width - cell_len(cell)) + _GAP)
         line.rstrip()
         page.print(line, soft_wrap=True)
-        for sentence in Text(row[-1]).wrap(page, page.width - len(_BELOW)):
+        for sentence in Text(cells[-1]).wrap(page, page.width - len(_BELOW)) if cells[-1] else ():
             page.print(Text(_BELOW).append(sentence))
 
 
