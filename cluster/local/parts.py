@@ -97,6 +97,11 @@ def control_heartbeat_file(home: Path) -> Path:
     return home / "control.heartbeat"
 
 
+def mlflow_database(home: Path) -> Path:
+    """What the local MLflow keeps, in one file."""
+    return home / "mlflow" / "mlflow.db"
+
+
 def log_file(home: Path, part: str) -> Path:
     return home / "logs" / f"{part}.log"
 
@@ -188,7 +193,7 @@ def _mlflow(
     url = mlflow_url(ports)
     command = [str(machine.python), "-m", "mlflow", "server"]
     command += ["--host", "127.0.0.1", "--port", str(ports["mlflow"]), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{home}/mlflow/mlflow.db"]
+    command += ["--backend-store-uri", f"sqlite:///{mlflow_database(home)}"]
     command += ["--serve-artifacts", "--artifacts-destination", f"{home}/mlflow/artifacts"]
     # One line for each of control's polls would be tens of megabytes a day. Connections are kept for longer
     # than a busy machine lets their clients pause.

@@ -47,6 +47,7 @@ from journeyman.jobs.records import JobRecord
 from journeyman.jobs.spec import TrainSpec
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_api import MlflowApi
+from journeyman.tracking.pace import Pace
 from journeyman.tracking.records import Run, shortened
 
 TURN_LIMIT_S = 2.0
@@ -103,8 +104,8 @@ class JobController:
         self._barred_until: dict[str, float] = {}
         """By run that may not be written to, in seconds."""
 
-    def step(self, now: float) -> bool:
-        """One turn; whether a job is on its way to its start or its end, so that the next turn is awaited.
+    def step(self, now: float) -> Pace:
+        """One turn; the next is awaited where a job is on its way to its start or its end.
 
         Raises UnreachableError when MLflow or Ray is away: nothing more is done then. Raises DeniedError when
         one of them does not allow control what it is there for, and whatever else went wrong with one job
@@ -112,12 +113,12 @@ class JobController:
         """
         seen = self._observer.look(now)
         if seen is None:
-            return True
+            return Pace.AWAITED
         self._give_up(seen.abandoned)
         jobs = seen.jobs
         self._end_deleted(seen.ray_jobs, {run.run_id for run in (*(job.run for job in jobs), *seen.unread)})
         if not jobs and not seen.unread:
-            return False
+            return Pace.CALLED
         trouble: Exception | None = None
         actions = decide(self._observe(seen, now), now)
         # However long it took to look: something is done in every turn.
@@ -131,7 +132,7 @@ class JobController:
                     break
         if trouble is not None:
             raise trouble
-        return any(job.phase not in (Phase.RUNNING, Phase.HUNG) for job in jobs)
+        return Pace.AWAITED if any(_is_awaited(job) for job in jobs) else Pace.WATCHED
 
     def close(self) -> None:
         self._watcher.close()
@@ -365,6 +366,11 @@ class JobController:
     def _set_tags(self, run: Run, tags: Mapping[str, str]) -> None:
         self._check_write(run)
         self._mlflow.set_tags(run.run_id, tags)
+
+
+def _is_awaited(job: JobRecord) -> bool:
+    """Whether it is on its way to its start or its end; a driver that wrote how it ended is about to."""
+    return job.phase not in (Phase.RUNNING, Phase.HUNG) or job.outcome is not None
 
 
 def entrypoint(spec: TrainSpec, settings: Settings) -> str:

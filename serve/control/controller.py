@@ -39,6 +39,7 @@ from journeyman.serve.phases import Phase
 from journeyman.serve.records import Rollout, ServiceRecord
 from journeyman.serve.spec import ServiceSpec
 from journeyman.tracking.mlflow_api import MlflowApi
+from journeyman.tracking.pace import Pace
 from journeyman.tracking.records import UNDEPLOY_MS, Run
 
 _ENDING = (Phase.UNDEPLOYING, Phase.UNDEPLOYED)
@@ -106,8 +107,8 @@ class ServiceController:
         self._traffic.close()
         self._asked.close()
 
-    def step(self, now: float) -> bool:
-        """One turn; whether somebody waits for the next: new replicas take longer than any turn.
+    def step(self, now: float) -> Pace:
+        """One turn. The next is awaited where somebody waits for it: new replicas take longer than any turn.
 
         Raises UnreachableError where MLflow or Ray does not answer; what was recorded by then is acted on the
         next time. Raises DeniedError where one of them does not allow control what it is there for, after all
@@ -116,19 +117,19 @@ class ServiceController:
         try:
             return self._turn(now)
         except ReplacedError:
-            return False
+            return Pace.CALLED
 
-    def _turn(self, now: float) -> bool:
+    def _turn(self, now: float) -> Pace:
         if self._deployer.is_sending(now):
             # What Ray would tell of the services is about to be outdated.
-            return True
+            return Pace.AWAITED
         self._outdated = False
         # Orders and reports first: a replica that has reported is in Ray's later answer, unless it is gone.
         runs = self._observer.runs(now)
         applications = {application.name: application for application in self._ray.applications()}
         orders = read_orders(runs, applications)
         if self._may_be_empty_by_mistake(orders, applications, now):
-            return True
+            return Pace.AWAITED
         self._observer.follow(orders, applications)
         aliases = self._observer.aliases(orders.live)
         foreign = foreign_applications(applications)
@@ -139,9 +140,9 @@ class ServiceController:
         self._traffic.step([(each.record.run, each.application) for each in services], now)
         if denied is not None:
             raise denied
-        return self._outdated or any(
-            is_awaited(each.decision, _status(each.application)) for each in services
-        )
+        if self._outdated or any(is_awaited(each.decision, _status(each.application)) for each in services):
+            return Pace.AWAITED
+        return Pace.WATCHED if self._observer.is_moving else Pace.CALLED
 
     def _may_be_empty_by_mistake(
         self, orders: Orders, applications: Mapping[str, Application], now: float

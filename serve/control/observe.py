@@ -86,6 +86,11 @@ class Observer:
         self._aliases: dict[str, dict[str, str]] = {}
         """Of the models that are followed, the one first that was asked about the longest ago."""
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether replicas of any service came, went or loaded in the turn before."""
+        return bool(self._moving)
+
     def may_write(self, run: Run) -> bool:
         """Whether a run that is about to be written to was read in this turn; it is read in the next."""
         return self._runs.may_write(run.run_id)

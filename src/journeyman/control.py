@@ -11,12 +11,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from journeyman.cluster.archive import own_archive
-from journeyman.cluster.local.parts import control_heartbeat_file
+from journeyman.cluster.local.parts import control_heartbeat_file, mlflow_database
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import load_settings
 from journeyman.errors import DeniedError, JourneymanError, UnreachableError
@@ -28,10 +29,16 @@ from journeyman.tracking.lease.terms import BEAT_S
 from journeyman.tracking.lease.witness import Witness
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.mlflow_rest import Mlflow
+from journeyman.tracking.pace import Pace
 
 _logger = logging.getLogger("journeyman.control")
-_BUSY_TURN_S = 0.5
 _CALM_TURN_S = 1.0
+_TURN_S = {Pace.AWAITED: 0.5, Pace.WATCHED: _CALM_TURN_S, Pace.CALLED: _CALM_TURN_S}
+_HEARING_TURN_S = {**_TURN_S, Pace.CALLED: 5.0}
+"""Where control hears of whatever is written."""
+_LISTEN_S = 0.1
+_KNOCKS = 2
+"""That are heard within as many calm turns."""
 _AWAY_TURN_S = 2.0
 _STANDBY_TURN_S = 0.1
 """Asks nobody but the lease's own thread."""
@@ -56,7 +63,11 @@ def main() -> None:
     def service_controller(may_act: Callable[[], bool]) -> Controller:
         return ServiceController(mlflow, ray, settings, package, may_act=may_act)
 
-    jobs, services = Duty(lease, mlflow, job_controller), Duty(lease, mlflow, service_controller)
+    database = mlflow_database(settings.home)
+    hears = not settings.attached and database.exists()
+    turn_s = _HEARING_TURN_S if hears else _TURN_S
+    jobs = Duty(lease, mlflow, job_controller, turn_s)
+    services = Duty(lease, mlflow, service_controller, turn_s)
 
     def lease_turn() -> float:
         lease.turn()
@@ -77,8 +88,9 @@ def main() -> None:
     ]
     beat = Heartbeat(control_heartbeat_file(settings.home), len(loops))
     _logger.info("control of cluster %s: MLflow %s, Ray %s", settings.cluster, mlflow.url, ray.url)
+    knocks = {name: Knock(database) for name in ("jobs", "services") if hears}
     threads = [
-        threading.Thread(target=run_loop, args=(name, turn, until, beat), name=name)
+        threading.Thread(target=run_loop, args=(name, turn, until, beat, knocks.get(name)), name=name)
         for name, turn, until in loops
     ]
     for thread in threads:
@@ -105,7 +117,7 @@ class Tenant(Protocol):
 class Controller(Protocol):
     """Carries out one kind of order, turn by turn."""
 
-    def step(self, now: float) -> bool: ...
+    def step(self, now: float) -> Pace: ...
 
     def close(self) -> None: ...
 
@@ -114,12 +126,18 @@ class Duty:
     """What one controller does while this control holds the lease; made anew for each term.
 
     Between two terms another control may have acted: what a controller sent then is not what there is. `make`
-    is given what tells, without asking anybody, whether the term still lasts.
+    is given what tells, without asking anybody, whether the term still lasts; `turn_s` tells in how many
+    seconds a turn of each pace follows.
     """
 
     def __init__(
-        self, lease: Tenant, mlflow: MlflowApi, make: Callable[[Callable[[], bool]], Controller]
+        self,
+        lease: Tenant,
+        mlflow: MlflowApi,
+        make: Callable[[Callable[[], bool]], Controller],
+        turn_s: Mapping[Pace, float] = _TURN_S,
     ) -> None:
+        self._turn_s = turn_s
         self._lease = lease
         self._mlflow = mlflow
         self._make = make
@@ -136,8 +154,7 @@ class Duty:
         if self._controller is None:
             return None
         # By MLflow's clock, by which all that is recorded goes: this machine's may be another.
-        busy = self._controller.step(self._mlflow.now_ms() / 1000)
-        return _BUSY_TURN_S if busy else _CALM_TURN_S
+        return self._turn_s[self._controller.step(self._mlflow.now_ms() / 1000)]
 
     def close(self) -> None:
         if self._controller is not None:
@@ -162,11 +179,53 @@ class Heartbeat:
                 os.utime(self._path, (oldest, oldest))
 
 
-def run_loop(name: str, turn: Callable[[], float | None], stop: threading.Event, beat: Heartbeat) -> None:
+class Knock:
+    """Tells that something was written to MLflow, on the machine that it keeps its one file on.
+
+    Whoever wrote: an order, a cancel, an alias that was moved elsewhere. Where somebody writes all the time,
+    as a job does its metrics, it tells so as often as control looks anyway.
+    """
+
+    def __init__(self, database: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._clock = clock
+        self._seen = self._state()
+        self._heard_s: deque[float] = deque(maxlen=_KNOCKS)
+
+    def look(self) -> None:
+        """What was written until now is about to be seen."""
+        self._seen = self._state()
+
+    def is_heard(self) -> bool:
+        """Whether something was written since, and a turn is to follow at once."""
+        now = self._clock()
+        often = len(self._heard_s) == _KNOCKS and now - self._heard_s[0] < _KNOCKS * _CALM_TURN_S
+        if often or self._state() == self._seen:
+            return False
+        self._heard_s.append(now)
+        return True
+
+    def _state(self) -> tuple[int, int] | None:
+        try:
+            status = self._database.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size
+
+
+def run_loop(
+    name: str,
+    turn: Callable[[], float | None],
+    stop: threading.Event,
+    beat: Heartbeat,
+    knock: Knock | None = None,
+) -> None:
     trouble: type[JourneymanError] | None = None
     while not stop.is_set():
         began_s = time.monotonic()
         turn_s = _CALM_TURN_S
+        if knock is not None:
+            knock.look()
         try:
             due_s = turn()
             turn_s = _STANDBY_TURN_S if due_s is None else due_s
@@ -183,7 +242,18 @@ def run_loop(name: str, turn: Callable[[], float | None], stop: threading.Event,
             # next turn observes afresh.
             _logger.exception("%s: a turn failed", name)
         beat.turned(name, time.time())
-        stop.wait(max(0.05, turn_s - (time.monotonic() - began_s)))
+        _rest(max(0.05, began_s + turn_s - time.monotonic()), stop, knock)
+
+
+def _rest(rest_s: float, stop: threading.Event, knock: Knock | None) -> None:
+    """Until the next turn is due, or something calls for it."""
+    if knock is None:
+        stop.wait(rest_s)
+        return
+    until_s = time.monotonic() + rest_s
+    while (left_s := until_s - time.monotonic()) > 0:
+        if stop.wait(min(_LISTEN_S, left_s)) or knock.is_heard():
+            return
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from journeyman.serve.records import FAILED, GENERATION, PASSING, READY, Report,
 from journeyman.serve.spec import ServiceSpec
 from journeyman.testing import FakeMlflow, FakeRay
 from journeyman.tracking import records
+from journeyman.tracking.pace import Pace
 from journeyman.tracking.records import Run
 
 from ...records.golden import Golden
@@ -149,6 +150,8 @@ class World:
     _dead: bool = False
     _overtaken: bool = False
     """Whether the control on trial lost its lease amid its turn."""
+    paces: dict[type, Pace] = field(default_factory=dict)
+    """How soon each kind of control looks again, by its last turn."""
     _acting: JobController | ServiceController | None = None
     late: list[str] = field(default_factory=list)
     """What a controller wrote after its lease was lost."""
@@ -284,7 +287,7 @@ class World:
 
     def _turn(self, controller: JobController | ServiceController) -> None:
         try:
-            controller.step(self.now_s)
+            self.paces[type(controller)] = controller.step(self.now_s)
         except (UnreachableError, DeniedError):
             # The loop waits, and the next turn observes afresh.
             pass
