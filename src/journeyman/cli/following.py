@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from journeyman.client import Client, Job
     from journeyman.client.log_reader import LogChunk
 
-POLL_S = 1.0
+POLL_S = 0.5
+ENDING_POLL_S = 0.2
+"""Once the driver has said how it ended, and Ray is about to."""
 METRICS_EVERY_S = 2.0
 """Without a terminal, lines of metrics come no more often."""
 PATIENCE_S = 60.0
@@ -76,7 +78,7 @@ def _watch(client: Client, job: Job) -> Iterator[Job]:
         yield job
         if job.ended:
             return
-        time.sleep(POLL_S)
+        time.sleep(POLL_S if job.outcome is None else ENDING_POLL_S)
 
 
 def _watch_in_lines(client: Client, submitted: Job) -> Job:

@@ -34,7 +34,7 @@ from journeyman.tracking.records import Run
 if TYPE_CHECKING:
     from journeyman.serve.spec import ServiceSpec
 
-_POLL_S = 1.0
+_POLL_S = 0.5
 _UNHEALTHY_LIMIT_S = 30.0
 """A replica that fails to start is tried again; one that fails for so long needs a person."""
 _METADATA = "MLmodel"
