@@ -4,7 +4,7 @@
 
 The loop writes the time of its first step and of its last to a file; everything is measured from the moment
 that the command is given. The first job of a stack comes before the rounds: it has the fork server started.
-With JOURNEYMAN_WARM=0 in the environment of `up` the same is measured without one. One line of JSON is last.
+The plain ones start without it. One line of JSON is last.
 """
 
 from __future__ import annotations
@@ -93,11 +93,18 @@ def commands(folder: Path, told: Path) -> dict[str, list[str]]:
     python = Path(sys.executable).parent
     torchrun = [str(python / "torchrun"), "--standalone", f"--nproc-per-node={WORKERS}"]
     found = {"torchrun": [*torchrun, "loop.py", str(told), "1"]}
-    jobs = (("function", "function", 1), ("script", "script", 1), ("ten reports", "function", 10))
+    jobs = (
+        ("function", "function", 1),
+        ("function, plain", "function", 1),
+        ("script", "script", 1),
+        ("ten reports", "function", 10),
+    )
     for name, kind, steps in jobs:
-        spec = folder / f"{name.replace(' ', '-')}.yaml"
+        spec = folder / f"{name.replace(' ', '-').replace(',', '')}.yaml"
         spec.write_text(
-            f"kind: train\nname: start\nworkers: {WORKERS}\n" + SPECS[kind].format(told=told, steps=steps)
+            f"kind: train\nname: start\nworkers: {WORKERS}\n"
+            + SPECS[kind].format(told=told, steps=steps)
+            + ("env: {JOURNEYMAN_WARM: '0'}\n" if name.endswith("plain") else "")
         )
         found[name] = [str(python / "journeyman"), "submit", spec.name, "--follow"]
     return found

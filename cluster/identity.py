@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from journeyman.cluster.warm.node import SWITCH
 from journeyman.errors import SpecError
 
 _NAMES = frozenset(
@@ -46,7 +47,7 @@ _BEGINNINGS = (
 
 
 def is_identity(name: str) -> bool:
-    return name in _NAMES or name.startswith(_BEGINNINGS)
+    return name in _NAMES or (name.startswith(_BEGINNINGS) and name != SWITCH)
 
 
 def check_names(names: Collection[str], where: str) -> None:
