@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import parse_qsl, unquote
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)(?::|%3A)(?:/|%2F){1,3}(?P<rest>\S*)", re.I)
 _ANY_OF_THREE = re.compile(r"[/?#]")
@@ -25,15 +27,27 @@ _TOKEN = re.compile(
     r"|(?=.*[0-9][A-Za-z]+[0-9])(?:(?=.*[a-z])(?=.*[A-Z]).{10}|[0-9a-f]{12})"
 )
 """As those who make them begin them; or mixed as no person is called."""
+_PIP_RAISED = "ERROR: Exception:"
+_RAISED = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning)?: .")
 _SECRET_KEY = re.compile(r"(?i)token|passw|secret|signature|credential|api-?_?key|access-?_?key|^sig$")
 
 
-def unmet(requirements: Iterable[str]) -> list[str]:
-    """Those of the lines that are not met here, as `torch>=2.10 (2.9.0 is there)`.
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """Of requirements those that an environment does not meet, each package once, as pip would take it."""
 
-    Lines that pip alone understands, such as options and addresses, are passed over.
+    missing: tuple[str, ...]
+    other: tuple[str, ...]
+    """There in another version, as `torch>=2.10 (2.9.0 is there)`."""
+
+
+def unmet(requirements: Iterable[str]) -> Unmet:
+    """Those of the lines that are not met here.
+
+    Lines that pip alone understands, such as options and bare addresses, are passed over.
     """
-    found = []
+    missing: dict[str, str] = {}
+    other: dict[str, str] = {}
     for text in requirements:
         try:
             requirement = Requirement(text.partition(" #")[0].strip())
@@ -41,12 +55,14 @@ def unmet(requirements: Iterable[str]) -> list[str]:
             continue
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
-        there = installed_version(requirement.name)
-        if there is None:
-            found.append(f"{requirement.name}{requirement.specifier}")
-        elif not requirement.specifier.contains(there, prereleases=True):
-            found.append(f"{requirement.name}{requirement.specifier} ({there} is there)")
-    return found
+        name, there = canonicalize_name(requirement.name), installed_version(requirement.name)
+        requirement.marker = None
+        asked = without_secrets(str(requirement))
+        if there is None and (requirement.specifier or requirement.url or name not in missing):
+            missing[name] = asked
+        elif there is not None and not requirement.specifier.contains(there, prereleases=True):
+            other[name] = f"{asked} ({there} is there)"
+    return Unmet(tuple(missing.values()), tuple(other.values()))
 
 
 def installed_version(package: str) -> str | None:
@@ -112,6 +128,18 @@ def before_address(line: str) -> str:
     found = [match.start("rest") for match in _ADDRESS.finditer(line)]
     found += [match.start("all") for match in _BARE.finditer(line)]
     return f"{line[: min(found, default=0)]}…"
+
+
+def why_not_installed(message: str) -> str:
+    """What pip says, in a message of Ray's, of what it could not install; empty where it says nothing."""
+    lines = iter(message.splitlines())
+    said = next((line.strip() for line in lines if line.strip().startswith("ERROR:")), "")
+    if said == _PIP_RAISED:
+        # Its traceback follows, and what it raised is the end of that.
+        said = next((line.strip() for line in lines if _RAISED.match(line.strip())), "")
+    # Of a package by its address pip repeats what it put in for a variable.
+    told = without_secrets(said[:2000].removeprefix("ERROR:").strip())
+    return f"its requirements cannot be installed: {told}" if told else ""
 
 
 def without_secrets(text: str) -> str:

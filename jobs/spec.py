@@ -9,27 +9,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
-    ValidationError,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     field_validator,
     model_validator,
 )
 
 from journeyman.cluster.capacity import Amounts
+from journeyman.cluster.requirement_lines import Requirements
 from journeyman.cluster.resources import Resources, ray_amounts
 from journeyman.cluster.spec_file import WRITTEN, Count, EnvironmentName, Name, Range, Seconds, Spec
 from journeyman.jobs.run_line import read_run
-
-
-def _file_or_lines(value: object, read: ValidatorFunctionWrapHandler) -> object:
-    try:
-        return read(value)
-    except ValidationError:
-        raise ValueError(
-            "name a file such as requirements.txt, or list what is needed, such as [einops>=0.8]"
-        ) from None
 
 
 class Publish(Spec):
@@ -71,8 +60,7 @@ class TrainSpec(Spec):
     config: dict[str, Any] = {}
     workers: Count = Range(least=1, most=1)
     resources: Resources = Resources()
-    requirements: Annotated[str | tuple[str, ...], WrapValidator(_file_or_lines)] = ()
-    """A requirements file beside the spec; once submitted, its lines."""
+    requirements: Requirements = ()
     env: dict[EnvironmentName, str] = {}
     secrets: tuple[EnvironmentName, ...] = ()
     data: dict[EnvironmentName, str] = {}

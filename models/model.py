@@ -11,8 +11,10 @@ from typing import Any
 import mlflow
 import orjson
 from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from journeyman.cluster.requirements import unmet
+from journeyman.cluster.requirements import Unmet, unmet
 from journeyman.errors import JourneymanError, described
 from journeyman.models.arrays import Inputs, Outputs, Run
 from journeyman.models.engines.engine import Engine, Plan
@@ -146,13 +148,10 @@ def load_model(
         ) from error
     except ModelError:
         raise
-    except ImportError as error:
-        raise ModelError(
-            f"the version needs a package that is not installed here: {described(error)}",
-            _what_to_install(version),
-        ) from error
     except Exception as error:
         # Loaders of all flavors run here, and with allow_code the model's own code.
+        if lacking := _import_error(error):
+            raise _not_importable(version, lacking) from error
         if MLFLOW_ALLOW_PICKLE_DESERIALIZATION.name in str(error):
             # Its metadata do not tell: a program holds pickles beside its tensors, for instance.
             raise ModelError(
@@ -191,14 +190,44 @@ def _is_inside(folder: Path, path: str) -> bool:
         return False
 
 
-def _what_to_install(version: Version) -> str:
+def _unmet(version: Version) -> Unmet:
     path = version.folder / "requirements.txt"
-    lacking = unmet(path.read_text().splitlines()) if path.is_file() else []
-    if not lacking:
+    # As MLflow writes it; whatever else is there says nothing.
+    return unmet(path.read_text(errors="replace").splitlines() if path.is_file() else ())
+
+
+def _what_to_install(version: Version) -> str:
+    lacking = _unmet(version)
+    if not (lacking.missing or lacking.other):
         return "Try it where it was logged: mlflow.pyfunc.load_model(…)."
-    return (
-        f"Of its requirements these are not met where replicas run; install them there: {', '.join(lacking)}."
-    )
+    told = ", ".join((*lacking.missing, *lacking.other))
+    return f"Of its requirements these are not met where replicas run: {told}. {_TO_INSTALL}"
+
+
+_TO_INSTALL = "List what it needs under `requirements` of the service."
+
+
+def _import_error(error: BaseException) -> ImportError | None:
+    """What an error comes from: of models from code MLflow tells it in words of its own."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, ImportError):
+        found = found.__cause__
+    return found
+
+
+def _not_importable(version: Version, error: ImportError) -> ModelError:
+    """It names what pip installs, not the module that Python looked for; that, where no name is like it."""
+    missing, other = _unmet(version).missing, _unmet(version).other
+    if not missing:
+        told = f"the version needs what cannot be imported here: {described(error)}"
+        return ModelError(told, _what_to_install(version))
+    module = canonicalize_name((error.name or "").partition(".")[0])
+    names = {canonicalize_name(Requirement(each).name) for each in missing}
+    looked_for = "" if module in names else f" ({described(error)})"
+    what = "a package that is" if len(missing) == 1 else "packages that are"
+    told = f"the version needs {what} not installed here: {', '.join(missing)}{looked_for}"
+    differs = f" Others differ: {', '.join(other)}." if other else ""
+    return ModelError(told, f"{_TO_INSTALL}{differs}")
 
 
 def _planned(plan: Plan, runs: Mapping[Engine, Run]) -> Run:

@@ -144,6 +144,7 @@ HOW = {
     "resources": "by new replicas, the old ones answering until they are there",
     "allow_code": "by new replicas, the old ones answering until they are there",
     "env": "by new replicas, the old ones answering until they are there",
+    "requirements": "by new replicas, the old ones answering until it is installed and they are there",
     "project": "not at all: a service stays in the project it began in",
 }
 """How a change of each key of the spec reaches a service that answers."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from journeyman.cluster.requirement_lines import Requirements
 from journeyman.cluster.resources import Resources
 from journeyman.cluster.spec_file import Bytes, Count, EnvironmentName, Name, Range, Seconds, Spec
 from journeyman.errors import UsageError
@@ -68,6 +69,8 @@ class ServiceSpec(Spec):
     allow_code: bool = False
     """Whether versions may run code of whoever made them: pickle, models from code and `code_paths` do."""
     env: dict[EnvironmentName, str] = {}
+    requirements: Requirements = ()
+    """What its replicas need beyond the cluster's environment."""
     cors: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
     """Origins whose pages browsers let ask, or `*` alone for all. Other programs may ask in any case."""
 

@@ -252,6 +252,9 @@ def _ray(
         # It watches for the notices of spot machines, which this one is not: 3 s of processor time a job.
         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
         "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+        # Requirements that cannot be installed are told after one try, not three, each with a copy of the
+        # whole environment; pip itself tries again where a server does not answer.
+        "RUNTIME_ENV_RETRY_TIMES": "1",
         # Replicas are not to wait for everything else on the machine; trainings give way by themselves.
         "RAY_worker_niceness": "0",
     }

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from journeyman.cluster.capacity import Capacity, fits_now
-from journeyman.cluster.requirements import without_secrets
+from journeyman.cluster.requirements import why_not_installed
 from journeyman.cluster.resources import ray_amounts
 from journeyman.jobs.attempt import Attempt
 from journeyman.jobs.outcome import Cause, Outcome
@@ -39,12 +39,8 @@ class Retry:
 def driverless(message: str, requirements: Sequence[str]) -> Outcome:
     """The outcome of an attempt whose driver wrote none; `message` is what Ray says of it."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    if requirements and message.startswith(_NO_ENVIRONMENT):
-        pip = [line for line in lines if line.startswith("ERROR:")]
-        if pip:
-            # Of a package by its address pip repeats what it put in for a variable.
-            told = without_secrets(pip[0][:2000].removeprefix("ERROR:").strip())
-            return Outcome(cause=Cause.USER, message=f"its requirements cannot be installed: {told}")
+    if requirements and message.startswith(_NO_ENVIRONMENT) and (why := why_not_installed(message)):
+        return Outcome(cause=Cause.USER, message=why)
     # Ray repeats the end of the driver's output: its last line is the cause, the rest is in the log.
     return Outcome(
         cause=Cause.MACHINE, message=f"the driver died: {lines[-1] if lines else 'nobody knows how'}"

@@ -15,6 +15,7 @@ from journeyman.cluster.capacity import Capacity
 from journeyman.cluster.identity import told_left_out, without_identity
 from journeyman.cluster.ray_api import RayApi
 from journeyman.cluster.ray_state import Application, RayJob
+from journeyman.cluster.requirement_lines import pip_environment
 from journeyman.cluster.settings import Settings
 from journeyman.cluster.warm.command import warm_python
 from journeyman.errors import DeniedError, JourneymanError, NotFoundError, RefusedError, UnreachableError
@@ -423,6 +424,4 @@ def runtime_env(start: Start, claimant: str, settings: Settings) -> dict[str, An
     }
     if _starts_warm(spec, settings):
         runtime["py_executable"] = warm_python()
-    if spec.requirements:
-        runtime["pip"] = {"packages": list(spec.requirements), "pip_check": False}
-    return runtime
+    return runtime | pip_environment(spec.requirements)

@@ -19,6 +19,7 @@ import yaml
 
 from journeyman.cluster.archive import Archive
 from journeyman.cluster.identity import check_names
+from journeyman.cluster.requirement_lines import check_no_password, requirement_lines
 from journeyman.cluster.settings import Settings, read_secrets
 from journeyman.cluster.spec_file import override, parse, read_yaml, unasked
 from journeyman.errors import JourneymanError, NotFoundError, RefusedError, SpecError
@@ -27,7 +28,6 @@ from journeyman.jobs.run_line import read_run
 from journeyman.jobs.spec import TrainSpec
 from journeyman.jobs.submit.code import git_state, pack, travelling
 from journeyman.jobs.submit.params import run_params
-from journeyman.jobs.submit.requirements import check_no_password, requirements
 from journeyman.tracking import records
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.records import Run
@@ -90,7 +90,7 @@ def _checked(file: Path, assignments: Sequence[str], home: Path | None, storage:
         )
     resolved = spec.model_copy(
         update={
-            "requirements": requirements(spec, folder),
+            "requirements": requirement_lines(spec.requirements, folder),
             "data": _data(spec, folder, files, file),
             "storage": checkpoints,
         }

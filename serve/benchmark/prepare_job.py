@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 import torch
 
-from journeyman.errors import JourneymanError, described
+from journeyman.errors import JourneymanError, described, in_one_line
 from journeyman.models.arrays import Invocation
 from journeyman.models.cache import fetch
 from journeyman.models.cached import InUse
@@ -42,7 +42,8 @@ def main() -> None:
         tag = f"{ENGINES}.{preparation.hardware}"
         mlflow.set_version_tag(preparation.model, preparation.version, tag, write_verdict(verdict))
     except JourneymanError as error:
-        sys.exit(str(error))
+        # The last line of what it says is what control keeps.
+        sys.exit(in_one_line(error))
     finally:
         mlflow.close()
 

@@ -8,12 +8,14 @@ another version are therefore had by a change of their environment.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from journeyman.cluster.archive import Archive, package_uri
 from journeyman.cluster.identity import without_identity
+from journeyman.cluster.requirement_lines import pip_environment
 from journeyman.cluster.resources import actor_options
 from journeyman.cluster.spec_file import Range
 from journeyman.cluster.warm.command import warm_python
@@ -24,7 +26,8 @@ GRPC_SERVICE = (
     "journeyman.serve.protocols.open_inference_rpc_pb2_grpc.add_GRPCInferenceServiceServicer_to_server"
 )
 IMPORT_PATH = "journeyman.serve.replica.deployment:build"
-_PROCESS = "journeyman.serve.replica.process"
+# Without -P a folder of the name `ray` where Ray starts its workers would be imported.
+_STARTED = ("-P", "-m", "journeyman.serve.replica.process")
 
 _TARGET_ONGOING_REQUESTS = 16
 _UPSCALE_DELAY_S = 3
@@ -67,7 +70,7 @@ def application_config(
             {
                 "name": DEPLOYMENT,
                 "user_config": _user_config(spec, rollout, verdicts),
-                "ray_actor_options": _actor_options(spec, rollout.target_generation),
+                "ray_actor_options": _actor_options(spec, rollout.target_generation, package is not None),
                 # Ray holds back what is above it, and a replica must see the requests it refuses.
                 "max_ongoing_requests": spec.limits.ongoing,
                 # New replicas beside the old ones: without it a single replica is gone before its successor
@@ -88,8 +91,7 @@ def application_config(
 
 def replica_python() -> str:
     """What Ray is told to start instead of Python (`py_executable`), on a machine that has this very one."""
-    # Without -P a folder of the name `ray` where Ray starts its workers would be imported.
-    return warm_python("-P", "-m", _PROCESS)
+    return warm_python(*_STARTED)
 
 
 def process_environment(spec: ServiceSpec) -> dict[str, str]:
@@ -131,9 +133,15 @@ def _user_config(spec: ServiceSpec, rollout: Rollout, verdicts: str) -> dict[str
     }
 
 
-def _actor_options(spec: ServiceSpec, generation: int) -> dict[str, Any]:
-    environment = {**process_environment(spec), GENERATION: str(generation)}
-    return {**actor_options(spec.resources), "runtime_env": {"env_vars": environment}}
+def _actor_options(spec: ServiceSpec, generation: int, sent: bool) -> dict[str, Any]:
+    environment: dict[str, Any] = {
+        "env_vars": {**process_environment(spec), GENERATION: str(generation)},
+        **pip_environment(spec.requirements),
+    }
+    if spec.requirements and not sent:
+        # Not the Python of this process, but the one of its environment, which Ray puts first in PATH.
+        environment["py_executable"] = shlex.join(["python", *_STARTED])
+    return {**actor_options(spec.resources), "runtime_env": environment}
 
 
 def _scale(replicas: Range) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from journeyman.cluster.archive import Archive, package_uri
 from journeyman.cluster.ray_api import RayApi
+from journeyman.cluster.requirement_lines import pip_environment
 from journeyman.errors import DeniedError, NotFoundError, RefusedError
 from journeyman.serve.control.application import process_environment
 from journeyman.serve.preparation import Decision, Preparation, Snapshot, decide, is_race
@@ -104,7 +105,10 @@ class Preparer:
             return
         submission_id, preparation = decision.submit
         serving = lacking[preparation]
-        environment: dict[str, object] = {"env_vars": process_environment(serving.spec)}
+        environment: dict[str, object] = {
+            "env_vars": process_environment(serving.spec),
+            **pip_environment(serving.spec.requirements),
+        }
         self._check()
         if self._package is not None:
             self._ray.keep_package(self._package)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from journeyman.cluster.requirements import why_not_installed
 from journeyman.models.in_place import why_graph_needs_replicas
 from journeyman.serve.control.replacements import counted, told
 from journeyman.serve.phases import Phase
@@ -331,7 +332,9 @@ def _phase(rollout: Rollout, snapshot: Snapshot) -> tuple[Phase, str]:
 
 
 def _shortened(message: str) -> str:
-    """The cause in Serve's message: what follows the last traceback in it, else its beginning."""
+    """The cause in Serve's message: pip's words, what follows the last traceback, else its beginning."""
+    if pip := why_not_installed(message):
+        return pip[:600]
     lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
     raised = [index for index, line in enumerate(lines) if _RAISED.match(line)]
     cause = [_RAISED.sub("", lines[raised[-1]]), *lines[raised[-1] + 1 :]] if raised else lines

@@ -6,7 +6,7 @@ import gc
 import logging
 from typing import assert_never
 
-from journeyman.errors import JourneymanError, UnreachableError, described
+from journeyman.errors import JourneymanError, UnreachableError, described, in_one_line
 from journeyman.models.engines.machine_code import compile_version
 from journeyman.models.memory import available_bytes
 from journeyman.models.model import check_memory, why_new_replicas
@@ -33,8 +33,8 @@ def why_not(task: int, error: BaseException) -> Refused | Away:
     """What comes of a task that raised this."""
     if isinstance(error, UnreachableError):
         # That a server is away says nothing of the version.
-        return Away(task, str(error))
-    return Refused(task, str(error) if isinstance(error, JourneymanError) else described(error))
+        return Away(task, in_one_line(error))
+    return Refused(task, in_one_line(error) if isinstance(error, JourneymanError) else described(error))
 
 
 def _done(task: Task, loader: Loader) -> Result:

@@ -20,7 +20,7 @@ from journeyman.cluster.archive import own_archive
 from journeyman.cluster.local.parts import control_heartbeat_file, mlflow_database
 from journeyman.cluster.ray_rest import Ray
 from journeyman.cluster.settings import load_settings
-from journeyman.errors import DeniedError, JourneymanError, UnreachableError
+from journeyman.errors import DeniedError, JourneymanError, UnreachableError, in_one_line
 from journeyman.jobs.control.controller import JobController
 from journeyman.serve.control.controller import ServiceController
 from journeyman.tracking.lease.claimant import this_process
@@ -234,7 +234,7 @@ def run_loop(
                 trouble = None
         except (UnreachableError, DeniedError) as error:
             if type(error) is not trouble:
-                _logger.warning("%s: %s", name, " ".join(str(error).splitlines()))
+                _logger.warning("%s: %s", name, in_one_line(error))
             trouble = type(error)
             turn_s = _AWAY_TURN_S
         except Exception:

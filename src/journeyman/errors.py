@@ -39,6 +39,14 @@ class JourneymanError(Exception):
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
 
+def in_one_line(error: JourneymanError) -> str:
+    """Its message and its hint where there is one line for both: each ends before the next begins."""
+    message, hint = " ".join(error.message.split()), " ".join(error.hint.split())
+    if not hint:
+        return message
+    return f"{message}{'' if message.endswith(tuple('.;:,!?…')) else '.'} {hint}"
+
+
 class UsageError(JourneymanError):
     """The caller asked for something that cannot be; asking differently helps."""
 

@@ -23,7 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from journeyman.attach.proof import MARK, SERVE_FLAGS, Node
 from journeyman.cluster.requirements import installed_version, unmet
-from journeyman.errors import JourneymanError
+from journeyman.errors import JourneymanError, in_one_line
 from journeyman.tracking.mlflow_rest import Mlflow
 
 _TOLD = ("ray", "mlflow", "torch")
@@ -31,12 +31,13 @@ _TOLD = ("ray", "mlflow", "torch")
 
 def look(mlflow_url: str, storage: str, folder: str) -> Node:
     """The node this runs on; leaves a file of its name in a folder of the storage."""
+    lacking = unmet(requires("journeyman") or ())
     name = f"{ray.util.get_node_ip_address()}-{ray.get_runtime_context().get_node_id()[:8]}"
     return Node(
         name=name,
         python=platform.python_version(),
         packages={package: found for package in _TOLD if (found := installed_version(package))},
-        unmet=unmet(requires("journeyman") or ()),
+        unmet=(*lacking.missing, *lacking.other),
         mlflow_trouble=_mlflow_trouble(mlflow_url),
         storage_trouble=_storage_trouble(storage, folder, name),
         unseen=(),
@@ -76,7 +77,7 @@ def _mlflow_trouble(url: str) -> str:
     try:
         mlflow.experiments()
     except JourneymanError as error:
-        return str(error).replace("\n", " ")
+        return in_one_line(error)
     finally:
         mlflow.close()
     return ""

@@ -186,6 +186,7 @@ def undeploy(connection: Connection, reference: str) -> Service:
 
 def _spec(connection: Connection, order: Path | Mapping[str, Any], assignments: Sequence[str]) -> ServiceSpec:
     from journeyman.cluster.identity import check_names
+    from journeyman.cluster.requirement_lines import requirement_lines
     from journeyman.cluster.spec_file import override, parse, read_yaml
     from journeyman.serve.spec import ServiceSpec, model_reference
 
@@ -194,6 +195,9 @@ def _spec(connection: Connection, order: Path | Mapping[str, Any], assignments: 
     loaded = read_yaml(order) if isinstance(order, Path) else dict(order)
     spec = parse(ServiceSpec, override(loaded, assignments), named, written)
     check_names(spec.env, f"{named}: env")
+    check_names(spec.env, f"{named}: env")
+    folder = order.absolute().parent if isinstance(order, Path) else Path.cwd()
+    spec = spec.model_copy(update={"requirements": requirement_lines(spec.requirements, folder)})
     reference = model_reference(spec)
     try:
         aliases = connection.mlflow.aliases(reference.name)

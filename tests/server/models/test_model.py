@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import shutil
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -426,11 +427,60 @@ def test_load_model_of_a_flavor_that_is_not_installed_names_the_package(tmp_path
         "mlflow\nlightgbm==4.6.0\npackage-that-is-not-there>=2  # its own\nnumpy<1\n"
         'colorama; sys_platform == "win32"\n'
     )
-    with pytest.raises(ModelError, match="package_that_is_not_there") as caught:
+    with pytest.raises(ModelError) as caught:
         load(tmp_path, allow_code=True)
-    assert "lightgbm==4.6.0, package-that-is-not-there>=2, numpy<1 (" in caught.value.hint
-    assert "mlflow" not in caught.value.hint
-    assert "colorama" not in caught.value.hint
+    message, hint = caught.value.message, caught.value.hint
+    # By the names that pip takes, each once, and not by that of a module.
+    assert message.endswith("not installed here: lightgbm==4.6.0, package-that-is-not-there>=2")
+    assert hint.startswith("List what it needs under `requirements` of the service. Others differ: numpy<1 (")
+    assert "mlflow" not in hint + message
+    assert "colorama" not in hint + message
+
+
+def test_package_that_a_model_from_code_imports_is_named_as_it_was_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "words_of_a_test.py").write_text("")
+    (tmp_path / "wordy.py").write_text(
+        "import mlflow\n"
+        "import words_of_a_test\n"
+        "class Wordy(mlflow.pyfunc.PythonModel):\n"
+        "    def predict(self, context, model_input, params=None):\n"
+        "        return len(model_input)\n"
+        "mlflow.models.set_model(Wordy())\n"
+    )
+    with monkeypatch.context() as logging:
+        logging.syspath_prepend(there)
+        mlflow.pyfunc.save_model(
+            tmp_path / "model",
+            python_model=str(tmp_path / "wordy.py"),
+            signature=False,
+            pip_requirements=["mlflow", "words-of-a-test==1.0", "words-of-a-test"],
+        )
+    monkeypatch.delitem(sys.modules, "words_of_a_test")
+    with pytest.raises(ModelError) as caught:
+        load(tmp_path / "model", allow_code=True)
+    assert caught.value.message == (
+        "the version needs a package that is not installed here: words-of-a-test==1.0"
+    )
+
+
+def test_module_that_no_package_is_named_like_is_told_too(tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text("flavors: {python_function: {loader_module: notsklearn.tree}}\n")
+    (tmp_path / "requirements.txt").write_text("mlflow\nnot-scikit-learn==1.7.2\nnot-scikit-learn\n")
+    with pytest.raises(ModelError) as caught:
+        load(tmp_path, allow_code=True)
+    assert caught.value.message == (
+        "the version needs a package that is not installed here: not-scikit-learn==1.7.2 "
+        "(ModuleNotFoundError: No module named 'notsklearn')"
+    )
+    (tmp_path / "requirements.txt").write_text("mlflow\n")
+    with pytest.raises(
+        ModelError, match="what cannot be imported here: ModuleNotFoundError: No module named"
+    ):
+        load(tmp_path, allow_code=True)
 
 
 # -- warming -------------------------------------------------------------------------------------------

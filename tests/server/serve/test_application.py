@@ -98,6 +98,21 @@ def test_replicas_fixed_or_in_a_range_are_scaled_so() -> None:
     assert (bounds["min_replicas"], bounds["max_replicas"]) == (1, 4)
 
 
+def test_requirements_are_an_environment_of_the_replicas_and_of_nothing_else() -> None:
+    spec = changed(SPEC, requirements=("einops>=0.8",))
+    with_it, without = config(spec), config()
+    options = with_it["deployments"][0]["ray_actor_options"]["runtime_env"]
+    assert options["pip"] == {"packages": ["einops>=0.8"], "pip_check": False}
+    # What Ray put before the others in PATH, not the Python of this process.
+    assert options["py_executable"] == "python -P -m journeyman.serve.replica.process"
+    # Serve builds nothing anew for it, in an environment that might not come about.
+    assert with_it["runtime_env"] == without["runtime_env"]
+    assert with_it["args"] == without["args"]
+    assert "pip" not in without["deployments"][0]["ray_actor_options"]["runtime_env"]
+    sent = archive([("journeyman/__init__.py", 0o644, b"")])
+    assert "py_executable" not in json.dumps(config(spec, package=sent))
+
+
 def test_environment_of_the_spec_wins_and_threads_follow_the_cpus() -> None:
     spec = changed(SPEC, resources={"cpus": 2.5}, env={"TOKENIZERS_PARALLELISM": "false"})
     options = config(spec)["deployments"][0]["ray_actor_options"]
@@ -158,6 +173,8 @@ def test_grpc_is_served_where_its_address_is_known() -> None:
         ),
         engine=st.sampled_from([None, *Engine]),
         allow_code=st.booleans(),
+        requirements=st.sampled_from([(), ("einops>=0.8", "--pre")]),
+        cors=st.sampled_from([(), ("*",), ("https://a.example",)]),
         env=st.dictionaries(st.sampled_from(["A", "B_1", "OMP_NUM_THREADS"]), st.text(max_size=20)),
     ),
     rollout=st.builds(

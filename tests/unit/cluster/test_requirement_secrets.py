@@ -10,18 +10,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from journeyman.cluster.requirement_lines import requirement_lines
 from journeyman.cluster.requirements import why_secret
 from journeyman.errors import SpecError
-from journeyman.jobs.spec import TrainSpec
-from journeyman.jobs.submit.requirements import requirements
 
 SECRET = "hunter2-and-more"
 
 
 def checked(*lines: str, file: Path | None = None) -> tuple[str, ...]:
-    asked = str(file) if file else lines
-    spec = TrainSpec(name="digits", entrypoint="train:loop", requirements=asked)
-    return requirements(spec, Path("/nowhere"))
+    return requirement_lines(str(file) if file else lines, Path("/nowhere"))
 
 
 @pytest.mark.parametrize(

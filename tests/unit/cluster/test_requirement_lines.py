@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from journeyman.cluster.requirement_lines import requirement_lines
 from journeyman.errors import SpecError
-from journeyman.jobs.spec import TrainSpec
-from journeyman.jobs.submit.requirements import requirements
 
 TORCH = version("torch")
 
@@ -17,7 +16,7 @@ TORCH = version("torch")
 def read(folder: Path, content: str | bytes, encoding: str = "utf-8") -> tuple[str, ...]:
     text = content if isinstance(content, bytes) else content.encode(encoding)
     (folder / "requirements.txt").write_bytes(text)
-    return requirements(TrainSpec(name="a", run="t.py", requirements="requirements.txt"), folder)
+    return requirement_lines("requirements.txt", folder)
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,23 @@
-"""The requirements of a job, as pip takes them, and none that moves what the cluster itself runs on."""
+"""The requirements of a spec, as pip takes them, and none that moves what the cluster itself runs on.
+
+What jobs and services need beyond the cluster's environment: Ray makes them an environment of their own.
+"""
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from journeyman.cluster.requirements import before_address, why_secret
 from journeyman.errors import SpecError
-from journeyman.jobs.spec import TrainSpec
 
 _FIXED_BY_CLUSTER = ("ray", "torch", "mlflow", "mlflow-skinny", "journeyman")
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -35,12 +39,30 @@ _INSTEAD = (
 )
 
 
-def requirements(spec: TrainSpec, folder: Path) -> tuple[str, ...]:
+def _file_or_lines(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return read(value)
+    except ValidationError:
+        raise ValueError(
+            "name a file such as requirements.txt, or list what is needed, such as [einops>=0.8]"
+        ) from None
+
+
+Requirements = Annotated[str | tuple[str, ...], WrapValidator(_file_or_lines)]
+"""A requirements file beside the spec; once ordered, its lines."""
+
+
+def pip_environment(lines: Sequence[str]) -> dict[str, Any]:
+    """What Ray's runtime environment holds for requirements; nothing where there are none."""
+    return {"pip": {"packages": list(lines), "pip_check": False}} if lines else {}
+
+
+def requirement_lines(written: str | tuple[str, ...], folder: Path) -> tuple[str, ...]:
     """The lines of the requirements, with those of the files they name. Raises SpecError."""
-    if isinstance(spec.requirements, tuple):
-        lines = [("requirements", line) for line in _logical("\n".join(spec.requirements))]
+    if isinstance(written, tuple):
+        lines = [("requirements", line) for line in _logical("\n".join(written))]
     else:
-        path = folder / spec.requirements
+        path = folder / written
         if not path.is_file():
             raise SpecError(
                 f"requirements: there is no file {path}",
