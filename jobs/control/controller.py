@@ -40,13 +40,14 @@ from journeyman.jobs.control.note import job_note
 from journeyman.jobs.control.observe import Observer, Seen
 from journeyman.jobs.control.refusals import one_more, refusal_reason
 from journeyman.jobs.control.watcher import Watcher
-from journeyman.jobs.environment import START_RETRIES, WORKERS
+from journeyman.jobs.environment import START_RETRIES
 from journeyman.jobs.outcome import Cause, Outcome
 from journeyman.jobs.phases import ENDED, RUN_STATUS, Phase, may_follow
 from journeyman.jobs.place import read_places
 from journeyman.jobs.records import JobRecord
 from journeyman.jobs.spec import TrainSpec
 from journeyman.tracking import records
+from journeyman.tracking.job_store.environment import WORKERS
 from journeyman.tracking.mlflow_api import MlflowApi
 from journeyman.tracking.pace import Pace
 from journeyman.tracking.records import Run, shortened

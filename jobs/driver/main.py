@@ -21,7 +21,7 @@ from journeyman.jobs.driver.classify import classify, death_of_worker, ran_out_o
 from journeyman.jobs.driver.keep import KeepCheckpoints, prune_quietly
 from journeyman.jobs.driver.superseded import remove_superseded
 from journeyman.jobs.driver.trainer import build_trainer, run_config
-from journeyman.jobs.environment import CLAIMANT, START_RETRIES, STORAGE, WORKERS
+from journeyman.jobs.environment import CLAIMANT, START_RETRIES, STORAGE
 from journeyman.jobs.log_files import DRIVER
 from journeyman.jobs.log_shipper import LogShipper, own_output_files
 from journeyman.jobs.outcome import Cause, Outcome, RankError
@@ -29,6 +29,7 @@ from journeyman.jobs.place import read_places
 from journeyman.jobs.publication import Publication
 from journeyman.jobs.spec import TrainSpec
 from journeyman.tracking.job_store import environment
+from journeyman.tracking.job_store.environment import WORKERS
 from journeyman.tracking.mlflow_rest import Mlflow, job_client
 from journeyman.tracking.records import CLAIM_PARAM, OUTCOME, PUBLICATION, Run
 

@@ -22,6 +22,7 @@ from journeyman.models.packages import EXPORTED, graph_bytes, save_package
 from journeyman.models.registry import log_package, register, registered_version
 from journeyman.models.weights import save_weights
 from journeyman.tracking.job_store import environment, store
+from journeyman.tracking.job_store.shared_models import of_one_rank
 from journeyman.tracking.mlflow_rest import Mlflow, job_client
 from journeyman.tracking.records import (
     CLAIM_PARAM,
@@ -91,7 +92,8 @@ def publish(
             if trouble := add_onnx(package):
                 _logger.warning("published without an ONNX form: %s", trouble)
                 told[ONNX_TROUBLE] = trouble
-            model_id = log_package(client, package, run_id, "model")
+            with of_one_rank():
+                model_id = log_package(client, package, run_id, "model")
         return _register(rest, client, run, order, model_id, told, weights)
     except PublishError as error:
         _not_registered(rest, run, order, error, stored)

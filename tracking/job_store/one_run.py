@@ -277,7 +277,21 @@ class OneRunStore(RestStore):  # type: ignore[misc]  # MLflow is not followed by
     ) -> LoggedModel:
         """A model of no run is the job's: since version 3 MLflow starts none for a model that is logged."""
         source = source_run_id or self._job.run_id
+        if self._is_own(source):
+            # Without a run MLflow goes by the default experiment, where nobody looks for it.
+            experiment_id = self._job.experiment_id
         created = super().create_logged_model(experiment_id, name, source, tags, params, model_type)
+        shared = self._recorder.models
+        first = shared.first(name, created.model_id) if self._is_own(source) else created.model_id
+        if first != created.model_id:
+            shared.keep_here(first)
+            super().delete_logged_model(created.model_id)
+            self._recorder.warn_once(
+                f"model {name}",
+                f"model {name!r} is the one that another rank logs: a model that differs between ranks needs "
+                "another name on each",
+            )
+            return self.get_logged_model(first)
         if not source_run_id:
             self.log_outputs(source, [LoggedModelOutput(created.model_id, step=0)])
         return self._located(created)
@@ -286,20 +300,25 @@ class OneRunStore(RestStore):  # type: ignore[misc]  # MLflow is not followed by
         return self._located(super().get_logged_model(model_id, *arguments, **named))
 
     def finalize_logged_model(self, model_id: str, status: Any) -> LoggedModel:
+        if self._recorder.models.folder(model_id) is not None:
+            return self.get_logged_model(model_id)
         return self._located(super().finalize_logged_model(model_id, status))
 
     def _located(self, model: LoggedModel) -> LoggedModel:
-        if not self._elsewhere:
+        location = self._recorder.models.folder(model.model_id) or self._location(model.artifact_location)
+        if location == model.artifact_location:
             return model
-        told = model.to_dictionary() | {"artifact_location": self._location(model.artifact_location)}
+        told = model.to_dictionary() | {"artifact_location": location}
         return LoggedModel.from_dictionary(told)
 
     def log_outputs(self, run_id: str, models: Any) -> None:
         # From every rank: whichever publishes, its model is the run's.
         if not self._is_own(run_id):
             super().log_outputs(run_id, models)
-        else:
-            self._deferred.log_outputs(run_id, models)
+            return
+        own = [model for model in models if self._recorder.models.folder(model.model_id) is None]
+        if own:
+            self._deferred.log_outputs(run_id, own)
 
     def record_logged_model(self, run_id: str, mlflow_model: Any) -> None:
         if not self._is_own(run_id):

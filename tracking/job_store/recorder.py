@@ -29,6 +29,7 @@ from mlflow.utils.rest_utils import http_request, verify_rest_response
 from journeyman.tracking.job_store.buffer import Batch, Buffer, Call, Param, Point, Tag
 from journeyman.tracking.job_store.environment import POINTS, Job
 from journeyman.tracking.job_store.ledger import Ledger
+from journeyman.tracking.job_store.shared_models import SharedModels
 
 _logger = logging.getLogger(__name__)
 
@@ -175,6 +176,7 @@ class Recorder:
     def __init__(self, server_url: str, job: Job) -> None:
         self.job = job
         self.server = JobServer(server_url)
+        self.models = SharedModels(job)
         self._buffer = Buffer(CAPACITY)
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None

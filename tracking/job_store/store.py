@@ -34,7 +34,31 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
     _answer_every_address()
     if RUN_ID not in os.environ:
         return plain_store(store_uri)
+    _share_versions()
     return OneRunStore(store_uri, _recorder(_job_server(store_uri)))
+
+
+def registry_store(store_uri: str) -> Any:
+    """MLflow's registry for a server, in which a model that several ranks of the job log has one version."""
+    import functools
+
+    from mlflow.utils.credentials import get_default_host_creds
+
+    from journeyman.tracking.job_store.shared_models import SharedVersions
+
+    creds = functools.partial(get_default_host_creds, store_uri)
+    return SharedVersions(creds, _recorder(_job_server(store_uri)).models)
+
+
+def _share_versions() -> None:
+    """An entry point for registries would be asked by MLflow's server, too."""
+    from mlflow.tracking._model_registry import utils
+
+    # MLflow's own name: without it each rank has a version of its own.
+    known = getattr(utils, "_get_store_registry", None)
+    if known is not None:
+        for scheme in ("http", "https"):
+            known().register(scheme, registry_store)
 
 
 def _answer_every_address() -> None:

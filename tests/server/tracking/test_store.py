@@ -16,9 +16,11 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from journeyman.errors import UsageError
 from journeyman.tracking.job_store.environment import Job
+from journeyman.tracking.job_store.shared_models import SharedModels, of_one_rank
 from journeyman.tracking.job_store.store import flush
 from journeyman.tracking.mlflow_rest import Mlflow
 from journeyman.tracking.records import Run
@@ -390,6 +392,7 @@ def test_resumed_attempt_adds_only_what_is_new(mlflow: Mlflow, mlflow_url: str, 
 
 LIMITS = """
 import mlflow
+from journeyman.tracking.job_store.shared_models import SharedModels, of_one_rank
 from journeyman.tracking.job_store.store import flush
 from mlflow.entities import Metric
 
@@ -429,6 +432,7 @@ def test_more_than_one_request_carries_and_what_mlflow_refuses(
 FORK = """
 import os
 import mlflow
+from journeyman.tracking.job_store.shared_models import SharedModels, of_one_rank
 from journeyman.tracking.job_store.store import flush
 
 mlflow.log_metric("before", 1)
@@ -557,6 +561,7 @@ class Forwarder:
 OUTAGE = """
 import os, sys, threading, time
 import mlflow
+from journeyman.tracking.job_store.shared_models import SharedModels, of_one_rank
 from journeyman.tracking.job_store.store import flush
 
 stop = threading.Event()
@@ -654,3 +659,77 @@ def test_job_half_told_by_the_environment_is_refused() -> None:
 
 def test_flush_without_a_store_has_nothing_to_do() -> None:
     assert flush(0)
+
+
+SAME_MODEL = """
+import mlflow
+
+
+class Model(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input
+
+
+for _ in range(2):
+    told = mlflow.pyfunc.log_model(
+        name="model", python_model=Model(), pip_requirements=[], registered_model_name="of every rank"
+    )
+    mlflow.pyfunc.load_model(told.model_uri)
+    print("logged", told.model_id, told.registered_model_version)
+"""
+
+
+def test_ranks_that_log_the_same_model_leave_one_with_one_version(
+    mlflow: Mlflow, mlflow_url: str, scripts: Scripts
+) -> None:
+    job = new_job(mlflow, "ranks-log")
+    ranks = [
+        scripts.start(SAME_MODEL, mlflow_url, job, rank=rank, more={"JOURNEYMAN_WORKERS": "2"})
+        for rank in (0, 1)
+    ]
+    said = [
+        [line.split()[1:] for line in finish(each)[0].splitlines() if line.startswith("logged")]
+        for each in ranks
+    ]
+    # Both loops were logged, each once, and both ranks were told the same of them.
+    assert said[0] == said[1]
+    assert {version for _, version in said[0]} == {"1", "2"}
+    client = MlflowClient(mlflow_url)
+    versions = client.search_model_versions("name = 'of every rank'")
+    assert {version.source for version in versions} == {f"models:/{model_id}" for model_id, _ in said[0]}
+    assert len(versions) == 2
+    models = client.search_logged_models([job.experiment_id])
+    assert sorted(each.model_id for each in models) == sorted(model_id for model_id, _ in said[0])
+    assert {each.status for each in models} == {"READY"}
+    for model_id, _ in said[0]:
+        # What lies there is whole.
+        assert pyfunc_files(client, model_id) >= {"MLmodel", "python_model.pkl", "requirements.txt"}
+
+
+def pyfunc_files(client: MlflowClient, model_id: str) -> set[str]:
+    return {file.path.rpartition("/")[2] for file in client.list_logged_model_artifacts(model_id)}
+
+
+def test_a_model_that_one_rank_alone_logs_is_the_runs(
+    mlflow: Mlflow, mlflow_url: str, scripts: Scripts
+) -> None:
+    job = new_job(mlflow, "rank-logs")
+    finish(scripts.start(SAME_MODEL, mlflow_url, job, rank=1, more={"JOURNEYMAN_WORKERS": "2"}))
+    client = MlflowClient(mlflow_url)
+    assert len(client.search_logged_models([job.experiment_id])) == 2
+
+
+def test_what_publish_logs_is_never_taken_for_a_model_that_another_rank_logs(
+    mlflow: Mlflow, mlflow_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_job(mlflow, "publishes-beside")
+    for name, value in (("RUN_ID", run.run_id), ("ATTEMPT", "1"), ("WORKERS", "2")):
+        monkeypatch.setenv(f"JOURNEYMAN_{name}", value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_url)
+    job = Job(run_id=run.run_id, experiment_id=run.experiment_id, artifact_uri="", run_name="")
+    assert SharedModels(job).first("model", "m-of-rank-0") == "m-of-rank-0"
+    of_rank_1 = SharedModels(job)
+    with of_one_rank():
+        assert of_rank_1.first("model", "m-published") == "m-published"
+    assert of_rank_1.first("model", "m-of-rank-1") == "m-of-rank-0"
+    assert of_rank_1.first("another", "m-another") == "m-another"

@@ -7,9 +7,9 @@ import pytest
 from journeyman.jobs.attempt import READY_MS, moment
 from journeyman.jobs.control.attempts import READY_S
 from journeyman.jobs.control.controller import poll_interval_s
-from journeyman.jobs.environment import WORKERS
 from journeyman.jobs.records import read_job
 from journeyman.tracking import records
+from journeyman.tracking.job_store.environment import WORKERS
 
 from ..harness.world import Kind, World, job_is
 
