@@ -30,9 +30,9 @@ class Publish(Spec):
     @field_validator("model")
     @classmethod
     def _is_a_model(cls, value: str) -> str:
-        # MLflow refuses the first two, at the end of the training; a service's `model:` cannot say the last.
-        if any(character in value for character in "/:@"):
-            raise ValueError(f"{value!r} holds one of / : @, which no model's name may")
+        # MLflow refuses them, at the end of the training.
+        if any(character in value for character in "/:"):
+            raise ValueError(f"{value!r} holds a / or a :, which no model's name may")
         return value
 
     @field_validator("alias")

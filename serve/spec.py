@@ -15,7 +15,8 @@ from journeyman.errors import UsageError
 from journeyman.models.engines.engine import Engine
 from journeyman.serve.origin import ANY, origin_of
 
-_REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[1-9][0-9]*))")
+_REFERENCE = re.compile(r"models:/(?P<name>[^/]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[1-9][0-9]*))")
+"""A name may hold an @, and then the last one is before the alias, as MLflow reads it."""
 
 _OLD_ALLOW_CODE = "allow_pickle"
 

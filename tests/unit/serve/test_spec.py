@@ -23,6 +23,8 @@ def parsed(**changes: Any) -> ServiceSpec:
         ("models:/digits@champion", ModelReference("digits", "champion", None)),
         ("models:/digits/3", ModelReference("digits", None, "3")),
         ("models:/a model.v2/12", ModelReference("a model.v2", None, "12")),
+        ("models:/me@home@champion", ModelReference("me@home", "champion", None)),
+        ("models:/me@home/3", ModelReference("me@home", None, "3")),
     ],
 )
 def test_model_reference_of_each_form_is_taken_apart_and_written_alike(
