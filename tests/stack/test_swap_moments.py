@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -24,10 +24,11 @@ import psutil
 import pytest
 
 from journeyman.client import Client, Service
+from journeyman.cluster.local.processes import mark_of, owned_processes
 from journeyman.cluster.settings import Settings
 
 from .conftest import ROW
-from .test_candidates import MODEL, Versions, replicas
+from .test_candidates import MODEL, Versions
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's and torch's own, while they export.
 
@@ -112,7 +113,6 @@ def row(in_place: bool, moment: Moment, fault: Fault, *, sample: bool = False) -
 TABLE = [
     *(row(True, moment, Fault.KILLED, sample=moment is Moment.READY) for moment in IN_PLACE),
     row(True, Moment.LOADS, Fault.SLOW, sample=True),
-    row(True, Moment.LOADS, Fault.FROZEN),
     *(row(False, moment, Fault.KILLED, sample=moment is Moment.NEW_LOADS) for moment in BY_NEW_REPLICAS),
     row(False, Moment.NEW_LOADS, Fault.SLOW),
     row(False, Moment.OLD_BESIDE, Fault.SLOW),
@@ -120,6 +120,7 @@ TABLE = [
     row(False, Moment.NEXT_LOADS, Fault.BREAKS, sample=True),
     row(False, Moment.OLD_BESIDE, Fault.HANGS),
     row(False, Moment.HEALTHY, Fault.HANGS, sample=True),
+    row(True, Moment.LOADS, Fault.FROZEN),
 ]
 
 
@@ -205,7 +206,7 @@ class Swaps:
 
         What `hangs` is one that can: a version in Python.
         """
-        serving = str(self._client.service(MODEL).serving_version)
+        serving = str(self.until(lambda service: service.phase == "healthy").serving_version)
         if in_place and serving not in self._programs:
             self.versions.moved(serving := self._programs[0])
             self.settled(serving)
@@ -223,7 +224,13 @@ class Swaps:
         return serving, self.versions.python(PYTHON.format(folder=str(self.told)))
 
     def processes(self) -> list[psutil.Process]:
-        return replicas(self._stack)
+        """Of replicas; those that end as they are looked at are left out."""
+        found = []
+        for owned in owned_processes(mark_of(self._stack.cluster, "ray")):
+            with suppress(psutil.NoSuchProcess):
+                if f"ServeReplica:{MODEL}" in " ".join(owned.process.cmdline()):
+                    found.append(owned.process)
+        return found
 
     def pids(self, word: str) -> list[int]:
         """Of the processes that have begun to load the version, or have loaded it, in that order."""
@@ -276,7 +283,8 @@ def met(swaps: Swaps, moment: Moment, version: str, before: list[psutil.Process]
             swaps.versions.moved(version)
             healthy = moment is Moment.HEALTHY
             swaps.until(lambda s: s.serving_version == version and (s.phase == "healthy" or not healthy))
-            return swaps.processes()[0]
+            # Those that were there go on where the swap is in place.
+            return first_old() or wait(lambda: new("loaded", REPLICAS))
         case Moment.STARTS:
             swaps.versions.moved(version)
             return wait(lambda: next((each for each in swaps.processes() if each.pid not in old), None))
@@ -317,7 +325,7 @@ def test_swap_ends_well_whatever_becomes_of_a_replica_at_a_moment_of_it(
                 time.sleep(SLOW_S)
         finally:
             for each in before if fault is not Fault.FROZEN else ():
-                if each.is_running():
+                with suppress(psutil.NoSuchProcess):
                     each.resume()
         if fault is Fault.SLOW:
             process.resume()
