@@ -62,6 +62,8 @@ def main() -> int:
         folder = posixpath.join(context.storage_fs_path, run_id)
         remove_superseded(mlflow, run_id, attempt, context.storage_filesystem, folder)
     mlflow.close()
+    # Where the interpreter does it at its end, Ray waits half a second first for messages that nobody reads.
+    ray.shutdown()
     return 0 if outcome.cause is Cause.FINISHED else 1
 
 
