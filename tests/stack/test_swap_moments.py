@@ -1,4 +1,4 @@
-"""A replica is killed, slow, frozen, breaks or hangs at each moment of a swap, on Serve itself.
+"""A replica is killed, slow, breaks or hangs at each moment of a swap, on Serve itself.
 
 `tests/unit/harness/test_replicas.py` has every turn of a swap; here are the moments that a real one can be
 stopped at. Not among them is the turn between the last replica that gets ready and the word to swap.
@@ -74,8 +74,6 @@ mlflow.models.set_model(Told())
 class Fault(StrEnum):
     KILLED = "killed"
     SLOW = "slow"
-    FROZEN = "frozen"
-    """It goes on when others have given it up."""
     BREAKS = "breaks"
     """It cannot load the version."""
     HANGS = "hangs"
@@ -120,7 +118,6 @@ TABLE = [
     row(False, Moment.NEXT_LOADS, Fault.BREAKS, sample=True),
     row(False, Moment.OLD_BESIDE, Fault.HANGS),
     row(False, Moment.HEALTHY, Fault.HANGS, sample=True),
-    row(True, Moment.LOADS, Fault.FROZEN),
 ]
 
 
@@ -315,7 +312,7 @@ def test_swap_ends_well_whatever_becomes_of_a_replica_at_a_moment_of_it(
             match fault:
                 case Fault.KILLED:
                     process.kill()
-                case Fault.SLOW | Fault.FROZEN:
+                case Fault.SLOW:
                     process.suspend()
                 case Fault.HANGS:
                     assert (
@@ -324,7 +321,7 @@ def test_swap_ends_well_whatever_becomes_of_a_replica_at_a_moment_of_it(
             if fault is Fault.SLOW:
                 time.sleep(SLOW_S)
         finally:
-            for each in before if fault is not Fault.FROZEN else ():
+            for each in before:
                 with suppress(psutil.NoSuchProcess):
                     each.resume()
         if fault is Fault.SLOW:
@@ -351,8 +348,5 @@ def why_too_much(lost: Counter[str], moment: Moment, fault: Fault) -> str:
         case Fault.HANGS:
             # It has one thread that computes, and is asked by turns until it is replaced.
             return "" if set(lost) <= {"504"} else f"not in time is 504: {lost}"
-        case Fault.FROZEN:
-            # Nothing in it can answer, and nobody knows it from one that is slow.
-            return ""
         case _:
             return f"nothing is to be lost: {lost}" if lost else ""
