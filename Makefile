@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install grpc demo down docs test unit server stack lint chaos bench clean
+.PHONY: help install grpc demo down docs test unit server stack lint compat chaos bench clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -13,6 +13,7 @@ help:
 	@echo "make unit     tests of decisions and parsers alone, in seconds; parsers are fed nonsense, too"
 	@echo "make chaos    kill parts of a working stack, 50 times, and look whether anything was lost;"
 	@echo "              feed every parser nonsense for ten minutes"
+	@echo "make compat   what is used of other libraries' private names, against other versions: RAY=2.61.0"
 	@echo "make bench    measure the first minutes, versions that change, parts that die, many orders at once, peers"
 	@echo "make install  .venv with the locked dependencies and this checkout"
 	@echo "make clean    remove .venv, caches and build outputs"
@@ -52,10 +53,15 @@ unit: $(STAMP)
 	$(BIN)/pytest -q tests/fuzz --fuzz-seconds 1
 
 server: $(STAMP)
-	nice -n 10 $(BIN)/pytest -q tests/server --durations=10
+	nice -n 10 $(BIN)/pytest -q tests/compat tests/server --durations=10
 
 stack: $(STAMP)
 	$(BIN)/pytest -q tests/stack -m "not long" --durations=15
+
+# Private names of other libraries, against other versions of them: make compat RAY=2.61.0 MLFLOW=3.18.0
+compat: $(STAMP)
+	@.ci/compat $(if $(RAY),ray==$(RAY)) $(if $(MLFLOW),mlflow==$(MLFLOW) mlflow-skinny==$(MLFLOW)) \
+		$(if $(TORCH),torch==$(TORCH))
 
 chaos: $(STAMP)
 	@$(BIN)/pytest -q -m long
@@ -71,6 +77,6 @@ bench: $(STAMP)
 	@$(BIN)/python benchmarks/idle_time.py
 
 clean:
-	rm -rf .venv .venv-docs build dist src/*.egg-info .demo
+	rm -rf .venv .venv-docs .venv-compat build dist src/*.egg-info .demo
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

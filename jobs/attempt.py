@@ -57,7 +57,7 @@ class Attempt:
     """None too of an attempt whose driver died without a word."""
 
 
-DIED = "machine: its driver died without a word"
+DIED = "machine: its driver died without an error message"
 """Of an attempt that is over and has no outcome."""
 _NUMBER = re.compile(r"[0-9]{1,15}")
 MAX_ATTEMPTS = 1_000

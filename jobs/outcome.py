@@ -36,7 +36,7 @@ class Cause(StrEnum):
 
 ADVICE = {
     Cause.STOPPED: "Submit it again, with another `max_duration` where it was too short.",
-    Cause.USER: "Mend the code, try it here with `journeyman try`, and submit it again.",
+    Cause.USER: "Fix the code, run it locally with `journeyman try`, and submit it again.",
     Cause.STORAGE: "Make room there, or name another place in `storage:`, and submit it again.",
     Cause.MODEL: "Change what the reason names and submit again; the weights are where it says.",
     Cause.MACHINE: "`journeyman status` tells what is wrong with the machines; then submit it again.",

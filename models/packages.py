@@ -23,13 +23,13 @@ import torch
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.models.model import MLMODEL_FILE_NAME
-from mlflow.models.utils import _save_example
-from mlflow.pytorch import _validate_pt2_archive_is_pickle_free
 from mlflow.pytorch import save_model as save_mlflow_model
 from mlflow.types import Schema, TensorSpec
 from packaging.version import Version
 from torch import nn
 
+from journeyman.compat.mlflow_models import save_example
+from journeyman.compat.mlflow_pytorch import prove_pickle_free
 from journeyman.errors import PublishError, described
 from journeyman.models.example_batch import LONE_INPUT, Batch, Example, called, read_example, typed
 from journeyman.models.lookups import lookups
@@ -142,7 +142,7 @@ def load_exported(path: Path) -> torch.export.ExportedProgram:
 
     Raises MlflowException where the archive holds a pickle.
     """
-    _validate_pt2_archive_is_pickle_free(str(path))
+    prove_pickle_free(path)
     return torch.export.load(path)
 
 
@@ -336,7 +336,7 @@ def _export(
         raise PublishError(f"torch.export refuses the model: {described(error)}", _remedy(error)) from error
     if named:
         # MLflow keeps no example for tensors passed by position; by name it does.
-        _save_example(metadata, dict(zip(signature.inputs.input_names(), arrays, strict=True)), str(path))
+        save_example(metadata, dict(zip(signature.inputs.input_names(), arrays, strict=True)), path)
         metadata.save(str(path / MLMODEL_FILE_NAME))
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._dynamo.eval_frame import OptimizedModule
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.distributed.tensor import DTensor
 
+from journeyman.compat.torch_graph import compiled_module
 from journeyman.errors import PublishError
 
 
@@ -23,8 +23,13 @@ def unwrap(model: Any) -> nn.Module:
 
     Raises PublishError where it is no module, or one whose parameters are spread over ranks.
     """
-    while isinstance(model, (nn.parallel.DistributedDataParallel, nn.DataParallel, OptimizedModule)):
-        model = model._orig_mod if isinstance(model, OptimizedModule) else model.module
+    while True:
+        inner = compiled_module(model)
+        if inner is None and isinstance(model, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
+            inner = model.module
+        if inner is None:
+            break
+        model = inner
     if not isinstance(model, nn.Module):
         raise PublishError(
             f"a model to publish is a torch.nn.Module, and this is a {type(model).__name__}",

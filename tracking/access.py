@@ -55,8 +55,8 @@ def read_credentials(environ: Mapping[str, str], url: str) -> Credentials:
         encoded = base64.b64encode(f"{name}:{password}".encode()).decode()
         return Credentials(f"user {name}", f"Basic {encoded}")
     if token := environ.get("MLFLOW_TRACKING_TOKEN"):
-        return Credentials("whoever MLFLOW_TRACKING_TOKEN stands for", f"Bearer {token}")
-    return Credentials(f"user {name} without a password" if name else "nobody in particular", None)
+        return Credentials("the owner of MLFLOW_TRACKING_TOKEN", f"Bearer {token}")
+    return Credentials(f"user {name} without a password" if name else "anonymous requests", None)
 
 
 def _read_file(path: Path) -> Mapping[str, str]:

@@ -376,7 +376,7 @@ class Mlflow:
             raise NotFoundError(message)
         asker = self._access.credentials.asker
         if answer.status_code == 401:
-            raise DeniedError(f"MLflow at {self.url} does not let in {asker} (401)", HOW_TO_SET)
+            raise DeniedError(f"MLflow at {self.url} refuses {asker} (401)", HOW_TO_SET)
         if answer.status_code == 403:
             raise DeniedError(
                 f"MLflow at {self.url} does not allow {asker} to {method} {path} (403): {message}",

@@ -42,9 +42,7 @@ def driverless(message: str, requirements: Sequence[str]) -> Outcome:
     if requirements and message.startswith(_NO_ENVIRONMENT) and (why := why_not_installed(message)):
         return Outcome(cause=Cause.USER, message=why)
     # Ray repeats the end of the driver's output: its last line is the cause, the rest is in the log.
-    return Outcome(
-        cause=Cause.MACHINE, message=f"the driver died: {lines[-1] if lines else 'nobody knows how'}"
-    )
+    return Outcome(cause=Cause.MACHINE, message=f"the driver died: {lines[-1] if lines else 'cause unknown'}")
 
 
 def next_attempt(attempts: Sequence[Attempt], outcome: Outcome) -> Retry | None:

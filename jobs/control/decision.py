@@ -123,7 +123,7 @@ def _admit(queue: Sequence[JobRecord], snapshot: Snapshot, taking: Mapping[str, 
                 if admission.verdict is Verdict.START:
                     # Its place is its own while its code is on its way: no other job grows into it.
                     capacity = capacity.after(gang(job.spec))
-                actions.append(Upload(job=job, reason="takes its code to the cluster"))
+                actions.append(Upload(job=job, reason="uploading its code to the cluster"))
             case Verdict.START:
                 starting.append((job, admission.reason))
             case Verdict.GROW:

@@ -79,7 +79,7 @@ def _submit_again(job: JobRecord, workers: int, now: float) -> Action:
 
 def _follow_living(job: JobRecord, progress: Progress | None, capacity: Capacity, now: float) -> list[Action]:
     if job.cancel_ms is not None:
-        return _end(job, "stops: cancel was asked for", now)
+        return _end(job, "cancelling at the user's request", now)
     started_ms, limit_s = job.workers_started_ms, job.spec.max_duration
     if job.phase is Phase.CANCELLING:
         return _end(job, job.run.reason, now)

@@ -14,8 +14,8 @@ from typing import Any
 
 from pyarrow.fs import FileSelector, FileSystem, FileType
 from ray.train import Checkpoint
-from ray.train.v2._internal.constants import CHECKPOINT_MANAGER_SNAPSHOT_FILENAME
 
+from journeyman.compat.ray_train import CHECKPOINT_SNAPSHOT
 from journeyman.jobs.worker.reports import metric_points, reports_before
 
 CHECKPOINT = "checkpoint_"
@@ -45,7 +45,7 @@ def newest_committed(files: FileSystem, folder: str, attempt: int) -> Committed 
 def committed(files: FileSystem, folder: str, attempt: str) -> Committed | None:
     """The newest checkpoint of one attempt."""
     kept = posixpath.join(folder, attempt)
-    snapshot = posixpath.join(kept, CHECKPOINT_MANAGER_SNAPSHOT_FILENAME)
+    snapshot = posixpath.join(kept, CHECKPOINT_SNAPSHOT)
     if files.get_file_info(snapshot).type is FileType.NotFound:
         return None
     with files.open_input_stream(snapshot) as stream:

@@ -5,48 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from journeyman.compat.ray_words import DEATHS, OUT_OF_MEMORY
+from journeyman.compat.torch_words import COLLECTIVE_FAILED, CONNECTION_LOST
 from journeyman.jobs.outcome import Cause, Outcome, RankError
 
-# What a healthy rank raises when its peer's process is gone: it says nothing about this rank's code.
-_COLLECTIVE_FAILED = re.compile(
-    r"^(?:\w+\.)*(?:Dist(?:Backend|Network|Store)?Error\b|RuntimeError: .*(?:gloo/|NCCL|TCPStore))",
-    re.MULTILINE,
-)
-_CONNECTION_LOST = re.compile(
-    r"^(?:\w+\.)*(?:Dist(?:Backend|Network|Store)?Error|RuntimeError)\b.*"
-    r"(?:Connection (?:was )?(?:closed|reset)|Socket closed|Broken pipe|ncclRemoteError"
-    r"|remote (?:process|peer)|[Tt]imed? ?out)",
-    re.MULTILINE,
-)
 _NUMBER = re.compile(r"\d+")
-
-
-_MEMORY = re.compile(r"low on memory|NODE_OUT_OF_MEMORY")
-_DEATHS = (
-    (
-        re.compile(r"health check has been hanging for ([\d.]+)"),
-        "its process did not answer for {0:.0f} s: it was stopped, or something held its interpreter",
-    ),
-    (
-        _MEMORY,
-        "its process was ended because its node ran out of memory",
-    ),
-    (
-        re.compile(r"[Nn]ode.{0,40}(?:died|dead|terminated|preempted)|NODE_DIED|NODE_TERMINATED"),
-        "its node is gone",
-    ),
-    (re.compile(r"exit(?:s|ed)? (?:with|by) exit code '?(\d+)"), "its process exited with code {0:.0f}"),
-    (
-        re.compile(r"connection error code 2|unexpectedly exits with a connection error"),
-        "its process died without a word: killed, as when memory runs out, or crashed, as by SIGSEGV",
-    ),
-)
-"""What Ray says of a worker that is gone, and what that means; the first that fits."""
 
 
 def death_of_worker(told: str) -> str:
     """What Ray tells of a worker's death, in one line; empty where it says nothing known."""
-    for pattern, meaning in _DEATHS:
+    for pattern, meaning in DEATHS:
         if found := pattern.search(told):
             return meaning.format(*(float(number) for number in found.groups()))
     return ""
@@ -54,7 +22,7 @@ def death_of_worker(told: str) -> str:
 
 def ran_out_of_memory(told: str) -> bool:
     """Whether Ray ended the worker for want of memory."""
-    return bool(_MEMORY.search(told))
+    return bool(OUT_OF_MEMORY.search(told))
 
 
 def classify(errors: Mapping[int, RankError], workers: int | None = None) -> Outcome:
@@ -86,14 +54,14 @@ def classify(errors: Mapping[int, RankError], workers: int | None = None) -> Out
 def _is_echo(error: RankError) -> bool:
     return any(
         pattern.search(text)
-        for pattern in (_COLLECTIVE_FAILED, _CONNECTION_LOST)
+        for pattern in (COLLECTIVE_FAILED, CONNECTION_LOST)
         for text in (error.message, error.detail)
     )
 
 
 def _all_alike(errors: Mapping[int, RankError]) -> bool:
     """Whether all say the same, numbers aside, and none of a connection that was lost."""
-    lost = any(_CONNECTION_LOST.search(text) for e in errors.values() for text in (e.message, e.detail))
+    lost = any(CONNECTION_LOST.search(text) for e in errors.values() for text in (e.message, e.detail))
     return not lost and len({_NUMBER.sub("", error.message) for error in errors.values()}) == 1
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from pyarrow.fs import FileSystem, FileType
 from ray.train import Checkpoint, UserCallback
-from ray.train.v2._internal.constants import CHECKPOINT_MANAGER_SNAPSHOT_FILENAME
 
+from journeyman.compat.ray_train import CHECKPOINT_SNAPSHOT
 from journeyman.errors import described
 from journeyman.jobs.worker.reports import metric_points
 
@@ -65,7 +65,7 @@ def prune(files: FileSystem, folder: str, keep: int) -> None:
 
 def _written(files: FileSystem, folder: str) -> list[Written]:
     """Of one attempt, oldest first; none where what Ray Train says of them cannot be read."""
-    snapshot = posixpath.join(folder, CHECKPOINT_MANAGER_SNAPSHOT_FILENAME)
+    snapshot = posixpath.join(folder, CHECKPOINT_SNAPSHOT)
     if files.get_file_info(snapshot).type is FileType.NotFound:
         return []
     with files.open_input_stream(snapshot) as stream:

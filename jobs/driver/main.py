@@ -11,9 +11,9 @@ import ray
 from pyarrow.fs import FileSystem
 from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.train import ControllerError, RunConfig, TrainingFailedError, WorkerGroupError
-from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.train.v2.api.exceptions import PreemptionError
 
+from journeyman.compat.ray_train import failed_health_check
 from journeyman.errors import UnreadableError, described
 from journeyman.jobs.attempt import ENDED_MS, RESUMED, moment
 from journeyman.jobs.driver.checkpoints import Committed, committed, newest_committed
@@ -155,7 +155,7 @@ def _rank_error(error: Exception) -> RankError:
     """Whatever a worker did not raise as its own is what became of its process."""
     if isinstance(error, RankError):
         return error
-    gone = error.health_check_failure if isinstance(error, WorkerHealthCheckFailedError) else error
+    gone = failed_health_check(error)
     if isinstance(gone, RayActorError) and gone.preempted:
         return RankError("the cluster took its node away", cause=Cause.PREEMPTED)
     told = str(error)

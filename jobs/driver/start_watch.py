@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
 from ray.train import WorkerGroupError
-from ray.train.v2._internal.constants import (
-    DEFAULT_WORKER_HEALTH_CHECK_TIMEOUT_S,
-    WORKER_HEALTH_CHECK_TIMEOUT_S_ENV_VAR,
-)
-from ray.train.v2._internal.execution.callback import ControllerCallback, WorkerGroupCallback
-from ray.train.v2._internal.execution.worker_group import Worker
 
+from journeyman.compat.ray_train import (
+    ControllerCallback,
+    WorkerGroupCallback,
+    ask,
+    end,
+    health_check_timeout_s,
+    node_address_of,
+    rank_of,
+)
 from journeyman.jobs.outcome import Cause, RankError
 
 ANSWER_S = 10.0
@@ -34,11 +36,11 @@ class StartWatch(WorkerGroupCallback, ControllerCallback):  # type: ignore[misc]
         self._started: threading.Event | None = None
         self._given_up: dict[int, Exception] = {}
 
-    def before_init_train_context(self, workers: Sequence[Worker]) -> dict[str, list[Any]]:
+    def before_init_train_context(self, workers: Sequence[Any]) -> dict[str, list[Any]]:
         """All workers have answered once, so that environments are installed and processes are there."""
         self._end()
         self._started = threading.Event()
-        by_rank = {worker.distributed_context.world_rank: worker for worker in workers}
+        by_rank = {rank_of(worker): worker for worker in workers}
         threading.Thread(target=self._watch, args=(by_rank, self._started), daemon=True).start()
         return {}
 
@@ -55,26 +57,23 @@ class StartWatch(WorkerGroupCallback, ControllerCallback):  # type: ignore[misc]
         if self._started is not None:
             self._started.set()
 
-    def _watch(self, workers: Mapping[int, Worker], started: threading.Event) -> None:
-        limit_s = float(
-            os.environ.get(WORKER_HEALTH_CHECK_TIMEOUT_S_ENV_VAR, DEFAULT_WORKER_HEALTH_CHECK_TIMEOUT_S)
-        )
+    def _watch(self, workers: Mapping[int, Any], started: threading.Event) -> None:
+        limit_s = health_check_timeout_s()
         while not started.wait(limit_s):
-            asked = {worker.actor.get_metadata.remote(): rank for rank, worker in workers.items()}
+            asked = {ask(worker): rank for rank, worker in workers.items()}
             _, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_S)
             if not silent or started.is_set():
                 continue
             ranks = sorted(asked[call] for call in silent)
             self._given_up = {rank: _hung(workers[rank], limit_s) for rank in ranks}
             for rank in ranks:
-                # What the controller waits for ends with an error.
-                ray.kill(workers[rank].actor)
+                end(workers[rank])
             return
 
 
-def _hung(worker: Worker, limit_s: float) -> RankError:
+def _hung(worker: Any, limit_s: float) -> RankError:
     message = (
-        f"its process on {worker.metadata.node_ip} did not answer for {limit_s:.0f} s as it started: "
+        f"its process on {node_address_of(worker)} did not answer for {limit_s:.0f} s as it started: "
         "it was stopped, or something held its interpreter"
     )
     return RankError(message, cause=Cause.MACHINE)

@@ -10,8 +10,8 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayError
-from ray.train.v2._internal.execution.callback import WorkerGroupCallback
 
+from journeyman.compat.ray_train import WorkerGroupCallback
 from journeyman.jobs.environment import STOP
 
 EVERY_S = 2.0

@@ -7,7 +7,8 @@ import os
 import threading
 
 from ray.train import get_context
-from ray.train.v2._internal.execution.callback import WorkerCallback
+
+from journeyman.compat.ray_train import WorkerCallback
 
 
 class ReadyMark(WorkerCallback):  # type: ignore[misc]

@@ -12,8 +12,8 @@ from numbers import Integral, Real
 from typing import Any
 
 from ray.train import Checkpoint, get_checkpoint
-from ray.train.v2._internal.execution.context import get_train_context
 
+from journeyman.compat.ray_train import wrap_report
 from journeyman.jobs.worker.stillness import Stillness
 
 _STEP_KEYS = ("step", "global_step", "iteration", "training_iteration", "epoch")
@@ -82,36 +82,38 @@ def record_reports(
     Ray's own callbacks run in its controller, after the checkpoint is committed: a point recorded there could
     be lost while the checkpoint behind it stays, and would be missing for good.
     """
-    context = get_train_context()
-    report = context.report
     count = before = reports_before(get_checkpoint())
 
-    def recorded(
-        metrics: dict[str, Any], checkpoint: Checkpoint | None = None, *rest: Any, **named: Any
-    ) -> None:
-        nonlocal count
-        if checkpoint is not None:
-            look()
-        if count == before:
-            first()
-        log(*metric_points(metrics, count))
-        count += 1
-        if checkpoint is not None:
-            with contextlib.suppress(OSError):
-                checkpoint.update_metadata({_COUNT: count})
-            flush()
-        report(metrics, checkpoint, *rest, **named)
+    def recording(report: Callable[..., None]) -> Callable[..., None]:
+        def recorded(
+            metrics: dict[str, Any], checkpoint: Checkpoint | None = None, *rest: Any, **named: Any
+        ) -> None:
+            nonlocal count
+            if checkpoint is not None:
+                look()
+            if count == before:
+                first()
+            log(*metric_points(metrics, count))
+            count += 1
+            if checkpoint is not None:
+                with contextlib.suppress(OSError):
+                    checkpoint.update_metadata({_COUNT: count})
+                flush()
+            report(metrics, checkpoint, *rest, **named)
 
-    context.report = recorded
+        return recorded
+
+    wrap_report(recording)
 
 
 def know_waits(stillness: Stillness) -> None:
     """Have it known while this worker is in `ray.train.report`, which waits for all of them."""
-    context = get_train_context()
-    report = context.report
 
-    def waited_for(*arguments: Any, **named: Any) -> None:
-        with stillness.reporting():
-            report(*arguments, **named)
+    def waiting(report: Callable[..., None]) -> Callable[..., None]:
+        def waited_for(*arguments: Any, **named: Any) -> None:
+            with stillness.reporting():
+                report(*arguments, **named)
 
-    context.report = waited_for
+        return waited_for
+
+    wrap_report(waiting)

@@ -19,9 +19,9 @@ from collections.abc import Callable, Mapping
 
 from ray.train import get_context
 from ray.train.collective import broadcast_from_rank_zero
-from ray.train.v2._internal.execution.context import get_train_context
 from ray.util import get_current_placement_group, get_node_ip_address, placement_group_table
 
+from journeyman.compat.ray_train import is_preempted
 from journeyman.jobs.environment import STOP
 from journeyman.jobs.outcome import Cause, RankError
 from journeyman.jobs.run_line import stored_words
@@ -89,9 +89,7 @@ def why_stop() -> Cause | None:
     """Why this worker's script is to end now; None where it is not."""
     if os.environ.get(STOP):
         return Cause.STOPPED
-    # What `ray.train.get_preemption_info` answers with, which waits until all ranks ask for it.
-    told = getattr(get_train_context(), "preemption_context", None)
-    return Cause.PREEMPTED if getattr(told, "preemption_info", None) is not None else None
+    return Cause.PREEMPTED if is_preempted() else None
 
 
 def torchrun_environment() -> dict[str, str]:

@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import ray.train.v2._internal.execution.storage
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from ray import get_runtime_context
 from ray.exceptions import RayError, RayTaskError
-from ray.train import Checkpoint, get_context
-from ray.train.v2._internal.execution.context import get_train_context
+from ray.train import get_context
 from ray.util import get_node_ip_address
 
 from journeyman.cluster.identity import is_identity
 from journeyman.cluster.priority import give_way
 from journeyman.cluster.settings import read_secrets
+from journeyman.compat.ray_train import STORAGE_SOURCE, resume_from
 from journeyman.errors import JourneymanError, UnreachableError
 from journeyman.home import home_folder
 from journeyman.jobs.attempt import FIRST_STEP_MS, STARTED_MS, moment
@@ -54,7 +53,6 @@ _END_FLUSH_S = 600.0
 _SYSTEM_METRICS_INTERVAL_S = 5
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_OR_CLOSED = (*_FULL, errno.EACCES, errno.EPERM, errno.EROFS)
-_CHECKPOINTING = ray.train.v2._internal.execution.storage.__file__
 _MAX_MESSAGE_CHARACTERS = 1000
 _MAX_DETAIL_CHARACTERS = 3000
 """Both go into one tag of the run, which holds 8,000."""
@@ -77,7 +75,8 @@ def work(order: dict[str, Any]) -> None:
     rest = job_client(os.environ)
     run = rest.run(run_id)
     attempt = int(os.environ[environment.ATTEMPT])
-    _resume(order.get("resume"))
+    if resume := order.get("resume"):
+        resume_from(resume)
     # MLflow may be away while a checkpoint is written: nobody waits for what it would say.
     now = Mlflow(rest.url, os.environ)
     fence = Fence(now, run_id, attempt, _leave)
@@ -107,13 +106,6 @@ def work(order: dict[str, Any]) -> None:
             store.flush(_END_FLUSH_S)
     now.close()
     rest.close()
-
-
-def _resume(path: str | None) -> None:
-    """What the person's code gets from `ray.train.get_checkpoint`, unless its own attempt wrote one since."""
-    context = get_train_context()
-    if path is not None and context.checkpoint is None:
-        context.checkpoint = Checkpoint(path, context.storage_context.storage_filesystem)
 
 
 def _leave(reason: str) -> None:
@@ -209,7 +201,7 @@ def _raised(error: BaseException) -> RankError:
     message, cause = f"{type(error).__name__}: {error}", Cause.USER
     if isinstance(error, OSError):
         full = error.errno in _FULL_OR_CLOSED
-        if any(frame.filename == _CHECKPOINTING for frame in traceback.extract_tb(error.__traceback__)):
+        if any(frame.filename == STORAGE_SOURCE for frame in traceback.extract_tb(error.__traceback__)):
             # A storage that is away for a moment is not full: another attempt may find it again.
             cause = Cause.STORAGE if full else Cause.MACHINE
             place = f"{os.environ[STORAGE]}/{os.environ[environment.RUN_ID]}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import fx
 
+from journeyman.compat.torch_graph import is_mutable
+
 
 def move(program: torch.nn.Module, device: torch.device) -> None:
     """Moves a module from the CPU to `device`: its tensors, and those that an exported graph makes there.
@@ -32,7 +34,7 @@ def copy_where_no_view_can_be(graph: fx.Graph) -> None:
 
     A graph that changes tensors in place stays as it is, as what it changes may be seen through a view.
     """
-    if any(isinstance(n.target, torch._ops.OpOverload) and n.target._schema.is_mutable for n in graph.nodes):
+    if any(is_mutable(node) for node in graph.nodes):
         return
     for node in graph.nodes:
         if node.target is torch.ops.aten.view.default:

@@ -20,6 +20,7 @@ import torch
 from torch.export.passes import move_to_device_pass
 
 from journeyman.cluster.owned import make_owned, why_not_owned
+from journeyman.compat.torch_graph import compile_machine_code
 from journeyman.errors import JourneymanError
 from journeyman.models.cached import COMPILER, MACHINE_CODE
 from journeyman.models.engines.devices import copy_where_no_view_can_be
@@ -163,8 +164,7 @@ def main() -> None:
         program = move_to_device_pass(program, "cuda")
         copy_where_no_view_can_be(program.graph)
     with tempfile.TemporaryDirectory(dir=path.parent) as partial, torch.no_grad():
-        made = torch._inductor.aoti_compile_and_package(program, package_path=f"{partial}/code.pt2")
-        os.rename(made, path)
+        os.rename(compile_machine_code(program, Path(partial) / "code.pt2"), path)
 
 
 if __name__ == "__main__":

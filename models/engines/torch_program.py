@@ -10,6 +10,7 @@ import mlflow
 import numpy as np
 import torch
 
+from journeyman.compat.torch_graph import load_machine_code
 from journeyman.models.arrays import Inputs, Outputs, Run
 from journeyman.models.engines.devices import move
 from journeyman.models.engines.machine_code import machine_code
@@ -27,9 +28,7 @@ def load(folder: Path, signature: Signature, device: torch.device) -> Run:
 
 def load_compiled(folder: Path, signature: Signature, device: torch.device) -> Run:
     """The machine code that this node has of the version in `folder`. Raises CompilationError."""
-    # Imported by this name, in 1.7 s, where it is asked for: few versions come here.
-    code = torch._inductor.aoti_load_package(str(machine_code(folder)))
-    return _of_tensors(code, signature, device)
+    return _of_tensors(load_machine_code(machine_code(folder)), signature, device)
 
 
 def _of_tensors(compute: Callable[..., Any], signature: Signature, device: torch.device) -> Run:

@@ -65,7 +65,7 @@ def prepare(preparation: Preparation, mlflow: Mlflow) -> Verdict:
         _load(ready, files, preparation.allow_code, loaded, rejected)
         example = loaded[files.safest].example
         if example is None:
-            raise ModelError("the version has no input example to race with")
+            raise ModelError("the version has no input example to benchmark with")
         invocation = parse(orjson.dumps(example), None, files.signature)
         if Engine.AOTINDUCTOR in files.engines:
             if why := _why_not_compiled(loaded, files, invocation):

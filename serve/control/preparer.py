@@ -125,7 +125,7 @@ class Preparer:
             )
         except RefusedError as error:
             # The next turn tries again, or finds it submitted.
-            _log.warning("the engines of %s are not raced yet: %s", serving.spec.name, error.message)
+            _log.warning("the engines of %s are not benchmarked yet: %s", serving.spec.name, error.message)
 
     def _stop(self, submission_id: str) -> None:
         self._check()

@@ -21,8 +21,6 @@ from journeyman.serve.records import FAILED, NEW_REPLICAS, PASSING, READY, Repor
 
 _RAISED = re.compile(r"(?:[a-z_]\w*\.)*(?=[A-Z]\w*(?:Error|Exception)\b)")
 """The line of a traceback that names the error; matched is the module, which tells nobody anything."""
-_NO_STOP = re.compile(r"(?<![.;:,!?…])\n(?=[A-Z])")
-"""What happened ends here, and what to do begins."""
 LOAD_LIMIT_S = 600.0
 """A candidate is given up when replicas have loaded it for so long and no further one got ready."""
 RETRY_S = 60.0
@@ -340,4 +338,4 @@ def _shortened(message: str) -> str:
     lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
     raised = [index for index, line in enumerate(lines) if _RAISED.match(line)]
     cause = [_RAISED.sub("", lines[raised[-1]]), *lines[raised[-1] + 1 :]] if raised else lines
-    return _NO_STOP.sub(". ", "\n".join(cause)).replace("\n", " ")[:600]
+    return " ".join(cause)[:600]

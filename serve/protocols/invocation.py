@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlflow.exceptions import MlflowException
-from mlflow.models.utils import _enforce_params_schema
 from mlflow.types import ParamSchema
 
+from journeyman.compat.mlflow_models import enforce_params
 from journeyman.serve.protocols.errors import listed, nearest, quoted, refuse
 
 _OF_OTHER_SERVERS = frozenset(
@@ -34,7 +34,7 @@ def check_params(params: Any, schema: ParamSchema | None) -> dict[str, Any] | No
         if name not in known:
             refuse(f"This model has no param {quoted(name)}.{nearest(name, known)} It takes {listed(known)}.")
     try:
-        checked: dict[str, Any] = _enforce_params_schema(params, schema)
+        checked = enforce_params(params, schema)
     except MlflowException:
         # MLflow's message repeats the values.
         types = ", ".join(f"'{spec.name}' ({spec.dtype})" for spec in schema.params)

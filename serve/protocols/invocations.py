@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import orjson
 import pandas as pd
-from mlflow.models.utils import _enforce_schema
 from mlflow.types import DataType
 from mlflow.utils.proto_json_utils import dataframe_from_parsed_json, parse_tf_serving_input
 
+from journeyman.compat.mlflow_models import enforce_schema
 from journeyman.models.arrays import Inputs, Invocation
 from journeyman.models.signature import OUTPUT, Signature
 from journeyman.serve.protocols.answers import json_of
@@ -209,7 +209,7 @@ def _columns(form: str, data: Any, signature: Signature) -> Inputs:
             read = dataframe_from_parsed_json(data, orient, schema)
         else:
             read = parse_tf_serving_input({form: data}, schema)
-        return read if schema is None else _enforce_schema(read, schema)
+        return read if schema is None else enforce_schema(read, schema)
     except RequestError:
         raise
     except Exception:  # noqa: BLE001

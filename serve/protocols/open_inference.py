@@ -63,7 +63,7 @@ def read_path(path: str) -> Route:
     found = _PATH.fullmatch(path)
     if found is None:
         raise RequestError(
-            "There is nothing here: POST to /v2/models/<name>/infer.",
+            "Not found: POST to /v2/models/<name>/infer.",
             status=404,
             error_code="ENDPOINT_NOT_FOUND",
         )

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
-from mlflow.models.utils import _enforce_schema
 from mlflow.types import ColSpec, DataType, Schema
 
+from journeyman.compat.mlflow_models import enforce_schema
 from journeyman.serve.protocols.columns import Where, column_of
 from journeyman.serve.protocols.errors import quoted, refuse
 from journeyman.serve.protocols.nested import nested_column
@@ -29,7 +29,7 @@ def table_of(table: pd.DataFrame, schema: Schema, where: str, nulls: bool = True
         for name, spec in zip(names, _specs(schema, names), strict=True)
     }
     try:
-        return _enforce_schema(pd.DataFrame(columns), schema)
+        return enforce_schema(pd.DataFrame(columns), schema)
     except Exception:  # noqa: BLE001
         # pandas and MLflow raise what they please on values of no sensible form, and repeat them.
         refuse(f"{where} holds values that are not of the columns' types. This model takes {typed(schema)}.")

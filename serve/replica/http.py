@@ -116,7 +116,7 @@ class HttpEndpoint:
         post = path == "/invocations"
         if not post and path not in ("", "/ping", "/health", "/openapi.json", "/docs"):
             raise RequestError(
-                "There is nothing here: POST to /invocations.", status=404, error_code="ENDPOINT_NOT_FOUND"
+                "Not found: POST to /invocations.", status=404, error_code="ENDPOINT_NOT_FOUND"
             )
         _check_method(request, post)
         if post:

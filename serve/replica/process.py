@@ -14,9 +14,10 @@ from pathlib import Path
 from threading import Thread
 
 from journeyman.cluster.priority import use_idle_time
+from journeyman.compat.ray_modules import SERVE_CONTROLLER, SERVE_REPLICA
 
 _IMPORTED = (
-    "ray.serve._private.replica",
+    SERVE_REPLICA,
     "journeyman.serve.replica.deployment",
     # What these import only once they run.
     "anyio._backends._asyncio",
@@ -24,7 +25,7 @@ _IMPORTED = (
     "journeyman.serve.proxy.ingress",
     "journeyman.serve.protocols.open_inference_rpc_pb2_grpc",
     "pydantic.v1",
-    "ray.serve._private.controller",
+    SERVE_CONTROLLER,
     "uvicorn.protocols.http.auto",
     "uvicorn.protocols.websockets.auto",
 )

@@ -230,7 +230,7 @@ def run_loop(
             due_s = turn()
             turn_s = _STANDBY_TURN_S if due_s is None else due_s
             if trouble is not None and due_s is not None:
-                _logger.info("%s: goes on", name)
+                _logger.info("%s: recovered", name)
                 trouble = None
         except (UnreachableError, DeniedError) as error:
             if type(error) is not trouble:

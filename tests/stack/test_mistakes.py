@@ -189,7 +189,7 @@ def test_interrupt_ends_the_watching_and_not_the_job(client: Client, folder: Pat
             _, errors = process.communicate(timeout=30)
         assert process.returncode == 130, errors
         assert "Traceback" not in errors
-        assert errors.splitlines()[-1].startswith("detached; the job goes on: `journeyman logs ")
+        assert errors.splitlines()[-1].startswith("detached; the job continues: `journeyman logs ")
     assert not client.job(job.run_id).ended
     client.cancel(job.run_id)
     assert ended(client, job).phase == "cancelled"
@@ -285,7 +285,7 @@ REFUSED: list[tuple[str, str, bytes, dict[str, str], int, str]] = [
     ("GET", "/invocations", b"", {}, 405, "Use POST here, not GET."),
     ("DELETE", "/invocations", b"", {}, 405, "Use POST here, not DELETE."),
     ("POST", "/ping", b"", {}, 405, "Use GET here, not POST."),
-    ("POST", "/predict", b"{}", JSON, 404, "There is nothing here: POST to /invocations."),
+    ("POST", "/predict", b"{}", JSON, 404, "Not found: POST to /invocations."),
 ]
 
 

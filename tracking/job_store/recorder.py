@@ -26,6 +26,7 @@ from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.proto_json_utils import parse_dict
 from mlflow.utils.rest_utils import http_request, verify_rest_response
 
+from journeyman.compat.mlflow_words import DOUBTFUL, REFUSALS, REFUSED_BY_DATABASE
 from journeyman.tracking.job_store.buffer import Batch, Buffer, Call, Param, Point, Tag
 from journeyman.tracking.job_store.environment import POINTS, Job
 from journeyman.tracking.job_store.ledger import Ledger
@@ -46,16 +47,6 @@ HISTORY_PAGE = 5000
 SYSTEM_METRICS = "system/"
 """What MLflow's own samples of CPU and memory are called."""
 
-_REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
-"""The server has read the request and will say the same next time."""
-_REFUSED_BY_DATABASE = ("/gkpj)", "/9h9h)")
-"""Part of the message where an entry names a model that is not there, or holds what a column does not.
-
-SQLAlchemy's codes of IntegrityError and DataError, on which its messages end: drivers have names of their
-own, such as psycopg.errors.ForeignKeyViolation.
-"""
-_DOUBTFUL = ("BAD_REQUEST", "INTERNAL_ERROR")
-"""MLflow says these of a bad entry, and also of a database that fails over."""
 _DOUBTS = 8
 """Failures in a row before a doubtful answer counts as a refusal: close to a minute."""
 
@@ -142,8 +133,8 @@ class JobServer(RestStore):  # type: ignore[misc]  # MLflow is not followed by m
 def _refused(error: MlflowException) -> bool:
     if not isinstance(error, RestException):
         return False
-    by_database = any(name in error.message for name in _REFUSED_BY_DATABASE)
-    return by_database or error.error_code in _REFUSALS
+    by_database = any(name in error.message for name in REFUSED_BY_DATABASE)
+    return by_database or error.error_code in REFUSALS
 
 
 def _first_line(error: Exception) -> str:
@@ -304,7 +295,7 @@ class Recorder:
             if len(batch):
                 self.server.log(self.job.run_id, batch)
         except RestException as error:
-            doubtful = error.error_code in _DOUBTFUL and self._failures >= _DOUBTS
+            doubtful = error.error_code in DOUBTFUL and self._failures >= _DOUBTS
             if not doubtful and not _refused(error):
                 raise
             if stored is None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import atexit
 import functools
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
+from journeyman.compat.mlflow_stores import answer_registry, answer_tracking
 from journeyman.tracking.job_store.environment import RUN_ID, TRACKING_URI, Job
 
 if TYPE_CHECKING:
@@ -34,14 +34,13 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
     _answer_every_address()
     if RUN_ID not in os.environ:
         return plain_store(store_uri)
-    _share_versions()
+    # An entry point for registries would be asked by MLflow's server, too.
+    answer_registry(("http", "https"), registry_store)
     return OneRunStore(store_uri, _recorder(_job_server(store_uri)))
 
 
 def registry_store(store_uri: str) -> Any:
     """MLflow's registry for a server, in which a model that several ranks of the job log has one version."""
-    import functools
-
     from mlflow.utils.credentials import get_default_host_creds
 
     from journeyman.tracking.job_store.shared_models import SharedVersions
@@ -50,27 +49,13 @@ def registry_store(store_uri: str) -> Any:
     return SharedVersions(creds, _recorder(_job_server(store_uri)).models)
 
 
-def _share_versions() -> None:
-    """An entry point for registries would be asked by MLflow's server, too."""
-    from mlflow.tracking._model_registry import utils
-
-    # MLflow's own name: without it each rank has a version of its own.
-    known = getattr(utils, "_get_store_registry", None)
-    if known is not None:
-        for scheme in ("http", "https"):
-            known().register(scheme, registry_store)
-
-
 def _answer_every_address() -> None:
     """In a job's process, whatever the code names as tracking address leads to the job's run.
 
     By entry points, MLflow's server would be given this store too, for the database of its own records.
     """
-    utils = sys.modules.get("mlflow.tracking._tracking_service.utils")
-    registry = getattr(utils, "_tracking_store_registry", None)
-    if RUN_ID in os.environ and registry is not None:
-        for scheme in _OTHER_SCHEMES:
-            registry.register(scheme, tracking_store)
+    if RUN_ID in os.environ:
+        answer_tracking(_OTHER_SCHEMES, tracking_store)
 
 
 def flush(timeout_s: float) -> bool:

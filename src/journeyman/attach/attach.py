@@ -99,7 +99,7 @@ def attach(
         ray.close()
     verdict = judge(nodes, target.mlflow_url, target.storage)
     if verdict.obstacles:
-        raise UsageError(f"{target.ray_url} cannot be worked with", "\n".join(verdict.obstacles))
+        raise UsageError(f"{target.ray_url} cannot be used", "\n".join(verdict.obstacles))
     make_home(home)
     make_home(folder)
     # A control that this home runs for it already is started anew, with what was just said.

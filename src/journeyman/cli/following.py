@@ -60,7 +60,7 @@ def follow_to_its_end(client: Client, job: Job) -> Job:
 def detached(job: Job) -> typer.Exit:
     reference = short(job.run_id)
     complain(
-        f"detached; the job goes on: `journeyman logs {reference} -f`, `journeyman cancel {reference}`", ""
+        f"detached; the job continues: `journeyman logs {reference} -f`, `journeyman cancel {reference}`", ""
     )
     return typer.Exit(130)
 

@@ -251,7 +251,9 @@ def logs(
         metavar="[ID]",
         help=REFERENCE,
     ),
-    rank: str = typer.Option("all", "--rank", metavar="N|all|driver", help="Whose."),
+    rank: str = typer.Option(
+        "all", "--rank", metavar="N|all|driver", help="Only the log of this rank, or of the driver."
+    ),
     tail: int | None = typer.Option(None, "--tail", min=0, help="The last so many lines of each source."),
     follow: bool = typer.Option(False, "--follow", "-f", help="Go on until the job has ended."),
 ) -> None:
@@ -330,4 +332,4 @@ def cancel(
         return
     confirm(f"Cancel {told}, which is {found.phase}?", yes=yes)
     found = client.cancel(found.run_id)
-    say(f"{told} is {found.phase}. `journeyman job {short(found.run_id)}` shows how it goes on.")
+    say(f"{told} is {found.phase}. `journeyman job {short(found.run_id)}` shows its progress.")

@@ -224,7 +224,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"{question} There is no terminal to answer at.", "Say so beforehand with --yes.")
+        raise UsageError(f"{question} There is no terminal to answer at.", "Pass --yes to skip the question.")
     if not typer.confirm(question):
         typer.echo("Nothing was changed.", err=True)
         raise typer.Exit(1)

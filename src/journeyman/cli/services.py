@@ -177,8 +177,8 @@ def service(
     if found.readable and not verdicts and not found.spec.get("engine"):
         say()
         gpus = found.spec.get("resources", {}).get("gpus")
-        where = "; a race takes GPUs of its own, on a node that serves it" if gpus else ""
-        say(f"Its engines are not raced yet{where}.")
+        where = "; a benchmark takes GPUs of its own, on a node that serves it" if gpus else ""
+        say(f"Its engines are not benchmarked yet{where}.")
     if not found.readable:
         say()
         say("Control leaves a record that it cannot read as it is; what serves goes on as it was ordered.")
@@ -189,9 +189,9 @@ def service(
 def _print_verdict(verdict: Verdict) -> None:
     """The race of the engines: microseconds a call by batch size, a star where one won."""
     if verdict.failed:
-        say(f"Engines were not raced on {verdict.hardware}: {verdict.failed}")
+        say(f"Engines were not benchmarked on {verdict.hardware}: {verdict.failed}")
         return
-    say(f"Engines raced for {verdict.took_s:g} s on {verdict.hardware}; µs a call:")
+    say(f"Engines benchmarked for {verdict.took_s:g} s on {verdict.hardware}; µs a call:")
     rows = [
         (engine, *(_time(verdict, engine, index) for index in range(len(verdict.batch_sizes))), "")
         for engine in verdict.times_us

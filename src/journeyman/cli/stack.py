@@ -293,7 +293,7 @@ def _print_cluster(settings: Settings) -> None:
 
 def _print_control(control: Control | None) -> None:
     if control is None:
-        say("control: nobody")
+        say("control: no active controller")
         return
     heard = since(control.heard_ms, time.time() * 1000)
     say(f"control: {control.name}, term {control.term}" + (f", heard from {heard} ago" if heard else ""))

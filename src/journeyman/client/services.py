@@ -281,7 +281,7 @@ def _verdict(hardware: str, text: str) -> verdict.Verdict:
 def wait_until_healthy(
     connection: Connection, name: str, timeout_s: float, report: Callable[[Service], None]
 ) -> Service:
-    hint = f"`journeyman service {name}` shows how it goes on."
+    hint = f"`journeyman service {name}` shows its progress."
     began_s = well_s = time.monotonic()
     why = "MLflow does not answer"
     while True:

@@ -178,7 +178,7 @@ def test_verb_that_mlflow_does_not_let_in_exits_2_and_says_what_to_set(
     # A verb that writes says to whom, first.
     message, hint = result.stderr.splitlines()[-2:]
     url = production_mlflow["MLFLOW_TRACKING_URI"]
-    assert message == f"MLflow at {url} does not let in user journeyman (401)"
+    assert message == f"MLflow at {url} refuses user journeyman (401)"
     assert hint.startswith("Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
 
 

@@ -267,7 +267,7 @@ def script(phase: Phase, **tags: str) -> JobRecord:
 def test_script_that_is_cancelled_is_told_to_end_and_ray_ends_it_after_its_grace() -> None:
     told = following(script(Phase.RUNNING, CANCEL_MS="999000"), ray_job("RUNNING"))
     assert isinstance(told, AskToEnd)
-    assert told.reason == "stops: cancel was asked for"
+    assert told.reason == "cancelling at the user's request"
     for since_ms, ended in ((10_000, False), (44_000, False), (46_000, True)):
         # It is 1,000 s after the epoch.
         stop_ms = str(1_000_000 - since_ms)

@@ -6,12 +6,9 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
-from ray.train.v2._internal.execution.context import TrainContext
-from ray.train.v2._internal.execution.preemption import PreemptionContext
 
 from journeyman.jobs.environment import STOP
 from journeyman.jobs.outcome import Cause, RankError
@@ -114,16 +111,8 @@ def test_whole_environment_of_torchruns_agent_is_there() -> None:
 
 def test_rank_learns_of_its_end_without_asking_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(STOP, raising=False)
-    for preemption, cause in ((None, None), (SimpleNamespace(deadline_ms=1), Cause.PREEMPTED)):
-        context = SimpleNamespace(preemption_context=SimpleNamespace(preemption_info=preemption))
-        monkeypatch.setattr(script, "get_train_context", lambda context=context: context)
+    for preempted, cause in ((False, None), (True, Cause.PREEMPTED)):
+        monkeypatch.setattr(script, "is_preempted", lambda preempted=preempted: preempted)
         assert why_stop() is cause
-    monkeypatch.setattr(script, "get_train_context", SimpleNamespace)
-    assert why_stop() is None
     monkeypatch.setenv(STOP, "1")
     assert why_stop() is Cause.STOPPED
-
-
-def test_ray_keeps_what_it_knows_of_a_preemption_where_it_is_looked_for() -> None:
-    assert "preemption_context" in TrainContext.__dataclass_fields__
-    assert PreemptionContext().preemption_info is None

@@ -45,7 +45,7 @@ FILE = "[mlflow]\nmlflow_tracking_username = ada\nmlflow_tracking_password = 100
 @pytest.mark.parametrize(
     ("environ", "file", "asker", "authorization"),
     [
-        ({}, "", "nobody in particular", None),
+        ({}, "", "anonymous requests", None),
         ({USERNAME: "ada", PASSWORD: "a:b"}, "", "user ada", basic("ada", "a:b")),
         ({}, FILE, "user ada", basic("ada", "100% secret")),
         ({USERNAME: "bob"}, FILE, "user bob", basic("bob", "100% secret")),
@@ -53,7 +53,7 @@ FILE = "[mlflow]\nmlflow_tracking_username = ada\nmlflow_tracking_password = 100
         ({TOKEN: "t"}, "", f"whoever {TOKEN} stands for", "Bearer t"),
         ({TOKEN: "t"}, FILE, "user ada", basic("ada", "100% secret")),
         ({USERNAME: "ada"}, "", "user ada without a password", None),
-        ({}, "[other]\nmlflow_tracking_username = ada\n", "nobody in particular", None),
+        ({}, "[other]\nmlflow_tracking_username = ada\n", "anonymous requests", None),
     ],
 )
 def test_credentials_are_those_mlflow_itself_would_use(

@@ -184,7 +184,7 @@ def test_server_that_does_not_let_in_says_who_asked_and_never_with_what(
     wrong = {**production_mlflow, "MLFLOW_TRACKING_PASSWORD": "hunter2"}
     with closing(Mlflow(url, wrong)) as mlflow, pytest.raises(DeniedError) as caught:
         mlflow.experiments()
-    assert caught.value.message == f"MLflow at {url} does not let in user journeyman (401)"
+    assert caught.value.message == f"MLflow at {url} refuses user journeyman (401)"
     assert caught.value.hint.startswith("Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
     with closing(Mlflow(url, production_mlflow)) as mlflow:
         run = mlflow.create_run("0", "closed", {})
@@ -195,7 +195,7 @@ def test_server_that_does_not_let_in_says_who_asked_and_never_with_what(
             lambda: mlflow.download(run, "a"),
             lambda: mlflow.claim(run.run_id, "attempt.1", "control-1"),
         ):
-            with pytest.raises(DeniedError, match="does not let in nobody in particular"):
+            with pytest.raises(DeniedError, match="refuses anonymous requests"):
                 ask()
 
 

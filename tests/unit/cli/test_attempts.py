@@ -95,8 +95,8 @@ def test_attempts_are_printed_and_are_in_the_json_of_a_job(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("phase", "newest", "expected"),
     [
-        ("running", 2, "machine: its driver died without a word"),
-        ("queued", 1, "machine: its driver died without a word"),
+        ("running", 2, "machine: its driver died without an error message"),
+        ("queued", 1, "machine: its driver died without an error message"),
         ("running", 1, "running"),
         ("cancelled", 1, "cancelled"),
     ],

@@ -105,7 +105,8 @@ def test_outcome_survives_its_record(cause: Cause) -> None:
         (
             "The actor died unexpectedly before finishing this task. Worker exit type: SYSTEM_ERROR "
             "Worker exit detail: Worker unexpectedly exits with a connection error code 2. End of file.",
-            "its process died without a word: killed, as when memory runs out, or crashed, as by SIGSEGV",
+            "its process died without an error message: it was killed, as when memory runs out, "
+            "or it crashed, as by SIGSEGV",
         ),
         (
             "A worker health check has been hanging for 15.02 seconds. Marking the worker as dead.",
@@ -123,4 +124,4 @@ def test_death_of_a_worker_is_told_in_a_line(told: str, meaning: str) -> None:
 def test_words_that_tell_of_no_death_are_left_as_they_are() -> None:
     assert death_of_worker("ValueError: shapes do not fit") == ""
     assert driverless("one\nthe last line", ()).message == "the driver died: the last line"
-    assert driverless("", ()).message == "the driver died: nobody knows how"
+    assert driverless("", ()).message == "the driver died: cause unknown"
