@@ -131,6 +131,10 @@ def check_shape(array: np.ndarray, field: Field, where: str) -> None:
     hint = ""
     if len(array.shape) == len(shape) - 1 and shape[0] == -1:
         hint = " A single sample is a batch of one: put it into a list."
+    elif len(array.shape) == len(shape) and any(
+        wanted not in (-1, size) for wanted, size in zip(shape[1:], array.shape[1:], strict=True)
+    ):
+        hint = " The fixed sizes are those of the example that the model was published with."
     refuse(
         f"{where} has shape {_shape(array.shape)}, and this model takes {_shape(shape, field.limits)}.{hint}"
     )

@@ -332,7 +332,7 @@ def test_parse_of_a_malformed_body_is_a_bad_request(content: bytes, says: str) -
         (tensor("float32", -1), body(dataframe_split={"data": ROWS}), "do not fit a table"),
         # shapes
         (BARE, body(inputs=ROW), "has shape [4], and this model takes [any, 4]. A single sample"),
-        (BARE, body(inputs=[ROW[:3]]), "inputs has shape [1, 3], and this model takes [any, 4]."),
+        (BARE, body(inputs=[ROW[:3]]), "this model takes [any, 4]. The fixed sizes are those of the example"),
         (BARE, body(inputs=[ROWS]), "inputs has shape [1, 2, 4]"),
         (BARE, body(inputs=7), "inputs has shape []"),
         (BARE, body(inputs=[[]]), "inputs has shape [1, 0]"),
