@@ -187,6 +187,6 @@ def test_control_with_a_wrong_password_says_so_once_and_goes_on_when_it_is_put_r
         control.close()
     said = [record.getMessage() for record in caplog.records if record.name == "journeyman.control"]
     assert len(said) == 2, said
-    assert said[0].startswith(f"jobs: MLflow at {mlflow.url} refuses user journeyman (401) Set MLFLOW_")
-    assert said[1] == "jobs: goes on"
+    assert said[0].startswith(f"jobs: MLflow at {mlflow.url} refuses user journeyman (401). Set MLFLOW_")
+    assert said[1] == "jobs: recovered"
     assert "hunter2" not in caplog.text

@@ -50,7 +50,7 @@ FILE = "[mlflow]\nmlflow_tracking_username = ada\nmlflow_tracking_password = 100
         ({}, FILE, "user ada", basic("ada", "100% secret")),
         ({USERNAME: "bob"}, FILE, "user bob", basic("bob", "100% secret")),
         ({USERNAME: "", PASSWORD: "other"}, FILE, "user ada", basic("ada", "other")),
-        ({TOKEN: "t"}, "", f"whoever {TOKEN} stands for", "Bearer t"),
+        ({TOKEN: "t"}, "", f"the owner of {TOKEN}", "Bearer t"),
         ({TOKEN: "t"}, FILE, "user ada", basic("ada", "100% secret")),
         ({USERNAME: "ada"}, "", "user ada without a password", None),
         ({}, "[other]\nmlflow_tracking_username = ada\n", "anonymous requests", None),
