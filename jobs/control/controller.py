@@ -61,7 +61,7 @@ MAX_START_RETRIES = 3
 """How often Ray Train waits for the nodes of an attempt that fitted when it began, a minute each time."""
 _POLL_S = 0.25
 _POLLS_A_SECOND = 32
-"""Of workers by Ray Train's controller: each takes it about 1 ms of processor time."""
+"""Of workers, by Ray Train's controller: where there are more of them it looks less often."""
 _MOST_POLL_S = 2.0
 """Ray Train's own interval, whatever the number of workers."""
 _DRIVER = ("-m", "journeyman.jobs.driver")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
-import mlflow
 import pytest
 import ray
 import sqlalchemy.exc
@@ -67,4 +66,3 @@ def test_codes_are_those_of_sqlalchemy_and_mlflow() -> None:
     codes = (sqlalchemy.exc.IntegrityError.code, sqlalchemy.exc.DataError.code)
     assert tuple(f"/{code})" for code in codes) == REFUSED_BY_DATABASE
     assert {*REFUSALS, *DOUBTFUL} <= set(ErrorCode.keys())
-    assert mlflow.__version__

@@ -1,6 +1,6 @@
 """Private names of PyTorch: modules that were compiled, machine code of programs, operators that write.
 
-Tested with PyTorch 2.10 to 2.13. Without AOTInductor programs are not compiled, and say so.
+Tested with PyTorch 2.13. Without AOTInductor programs are not compiled, and say so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What PyTorch's collectives raise in a healthy rank whose peer is gone, which tells nothing of its own code.
 
-Tested with PyTorch 2.10 to 2.13, gloo and NCCL. Where they say otherwise, the echo of a death may be told
-as a job's own error. Nothing here imports PyTorch.
+Tested with PyTorch 2.13 and gloo; of NCCL only what it writes. Where they say otherwise, the echo of a
+death may be told as a job's own error. Nothing here imports PyTorch.
 """
 
 from __future__ import annotations
